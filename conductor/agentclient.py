@@ -1,0 +1,122 @@
+"""The conductor's side of the ramdisk agent's command API (ironic-python-agent's wire).
+
+Every call has a deadline. TLS is 1.3 and trusts only the certificate which that
+agent's own heartbeat brought. The token goes into the query, where the agent
+expects it, and never into a message of ours.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+from dataclasses import dataclass
+from typing import Any
+
+import urllib3
+
+from conductor.http import pool_manager
+from drophammer.errors import AgentBusy, AgentError, AgentUnreachable
+from drophammer.model import Agent
+from drophammer.netns import Namespace
+
+RUNNING, SUCCEEDED, FAILED = "RUNNING", "SUCCEEDED", "FAILED"
+VERSION_MISMATCH = ("CLEAN_VERSION_MISMATCH", "VERSION_MISMATCH")
+_MAX_ANSWER = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Result:
+    """One command as the agent tells it. ``result`` is None while it runs."""
+
+    id: str
+    name: str
+    status: str
+    result: dict[str, Any] | None
+    error: str | None
+
+
+class AgentClient:
+    """Calls agents. Holds no connection between calls: each ramdisk lives for minutes only."""
+
+    def __init__(self, namespace: Namespace, timeout: float) -> None:
+        self._namespace = namespace
+        self._timeout = timeout
+
+    def run(self, agent: Agent, name: str, params: dict[str, Any], *, wait: bool) -> Result:
+        """Start ``extension.command``; with ``wait`` the answer comes when it has ended.
+
+        Raises AgentUnreachable, AgentBusy (an earlier command still runs) or
+        AgentError. A command that failed is returned, not raised.
+        """
+        body = json.dumps({"name": name, "params": params}).encode()
+        path = f"/v1/commands/?wait={'true' if wait else 'false'}"
+        return _result(self._request(agent, "POST", path, body, f"run {name}"))
+
+    def commands(self, agent: Agent) -> list[Result]:
+        """All commands of this agent's life, oldest first."""
+        answer = self._request(agent, "GET", "/v1/commands/?", None, "list its commands")
+        return [_result(item) for item in answer.get("commands", [])]
+
+    def _request(
+        self, agent: Agent, method: str, path: str, body: bytes | None, what: str
+    ) -> dict[str, Any]:
+        if not agent.url:
+            raise AgentUnreachable(f"Cannot {what}: the agent has not called back yet.")
+        url = f"{agent.url.rstrip('/')}{path}{'&' if path[-1] != '?' else ''}"
+        manager = pool_manager(self._namespace, context=_trust(agent.certificate))
+        try:
+            response = manager.request(
+                method,
+                f"{url}agent_token={agent.token or ''}",
+                body=body,
+                headers={"Content-Type": "application/json"},
+                timeout=urllib3.Timeout(connect=10, read=self._timeout),
+                preload_content=False,
+            )
+            data = response.read(_MAX_ANSWER)
+            response.release_conn()
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            reason = str(error).replace(agent.token or "\0", "***")
+            raise AgentUnreachable(f"The agent at {agent.url} did not {what}: {reason}") from error
+        finally:
+            manager.clear()
+        return _checked(response.status, data, agent.url, what)
+
+
+def _checked(status: int, data: bytes, url: str, what: str) -> dict[str, Any]:
+    try:
+        answer = json.loads(data)
+    except ValueError:
+        answer = None
+    if status >= 400 or not isinstance(answer, dict):
+        text = answer.get("faultstring") if isinstance(answer, dict) else None
+        text = str(text or data[:200].decode("utf-8", "replace"))
+        kind = AgentBusy if status == 409 or text.startswith("Agent is busy") else AgentError
+        raise kind(f"The agent at {url} refused to {what}: HTTP {status}, {text}")
+    return answer
+
+
+def _result(item: dict[str, Any]) -> Result:
+    error = item.get("command_error")
+    text = None
+    if isinstance(error, dict):
+        text = ": ".join(str(error[key]) for key in ("message", "details") if error.get(key))
+    elif error:
+        text = str(error)
+    result = item.get("command_result")
+    return Result(
+        id=str(item.get("id")),
+        name=str(item.get("command_name")),
+        status=str(item.get("command_status")),
+        result=result if isinstance(result, dict) else None,
+        error=text,
+    )
+
+
+def _trust(certificate: str | None) -> ssl.SSLContext | None:
+    if certificate is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.load_verify_locations(cadata=certificate)
+    return context

@@ -1,0 +1,1 @@
+"""Hardware types and their interfaces: how a kind of machine is powered, booted, deployed."""

@@ -1,0 +1,128 @@
+"""Deploy interface ``direct``: the agent fetches the image itself and writes it to its disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from conductor import configdrive, images
+from conductor.bootmode import boot_mode
+from conductor.drivers.base import Deploy, StepFunction
+from conductor.outcomes import Again, Done, Outcome
+from conductor.payload import node_for_agent, ports_for_agent
+from conductor.steps.agent import need_agent, run_command
+from conductor.steps.power import POLL_SECONDS, reach
+from conductor.steps.ramdisk import boot_ramdisk
+from drophammer import states
+from drophammer.errors import AgentError
+from drophammer.model import Node, Step
+from drophammer.operations import StepSpec
+
+if TYPE_CHECKING:
+    from conductor.task import Task
+
+# A ramdisk that was told to shut down and does not is switched off after this.
+SOFT_SECONDS = 30.0
+
+
+class DirectDeploy(Deploy):
+    uses_agent = True
+
+    def validate(self, node: Node) -> None:
+        images.validate(node)
+
+    def deploy_steps(self, node: Node) -> list[StepSpec]:
+        return [
+            StepSpec("conductor", "check_image", source="conductor"),
+            StepSpec("deploy", "deploy", 100, abortable=True),
+            StepSpec("deploy", "write_image", 80, abortable=True),
+            StepSpec("deploy", "prepare_instance_boot", 60),
+            StepSpec("deploy", "tear_down_agent", 40),
+            StepSpec("deploy", "boot_instance", 20),
+        ]
+
+    def functions(self) -> Mapping[str, StepFunction]:
+        return {
+            "deploy": boot_ramdisk,
+            "write_image": write_image,
+            "prepare_instance_boot": prepare_instance_boot,
+            "tear_down_agent": tear_down_agent,
+            "boot_instance": boot_instance,
+        }
+
+
+def write_image(task: Task, step: Step) -> Outcome:
+    """Have the agent write image and config drive; journalled by the command's id."""
+    if "command" in step.cursor:
+        return run_command(task, step, "deploy.execute_deploy_step", {})
+    agent = need_agent(task)
+    node, ports = node_for_agent(task.node), ports_for_agent(task.ports())
+    offered = task.box.agents.run(
+        agent, "deploy.get_deploy_steps", {"node": node, "ports": ports}, wait=True
+    )
+    info = images.image_info(task.node, stream_raw=task.box.settings.stream_raw_images)
+    drive = configdrive.for_agent(task.node)
+    params = {
+        "step": {
+            "interface": "deploy",
+            "step": "write_image",
+            "args": {"image_info": info, "configdrive": drive},
+        },
+        "node": node,
+        "ports": ports,
+        "deploy_version": (offered.result or {}).get("hardware_manager_version"),
+    }
+    return run_command(task, step, "deploy.execute_deploy_step", params)
+
+
+def prepare_instance_boot(task: Task, step: Step) -> Outcome:
+    """The firmware's boot entry on UEFI machines, and the disk as boot device for good."""
+    uefi = boot_mode(task.node, task.box.settings) == "uefi"
+    if uefi:
+        outcome = _install_bootloader(task, step)
+        if not isinstance(outcome, Done):
+            return outcome
+    task.driver.management.set_boot_device(task.node, "disk", persistent=True, uefi=uefi)
+    return Done()
+
+
+def _install_bootloader(task: Task, step: Step) -> Outcome:
+    if "identifiers" not in step.cursor:
+        answer = task.box.agents.run(need_agent(task), "standby.get_partition_uuids", {}, wait=True)
+        task.note(step, identifiers=answer.result or {})
+    found = step.cursor["identifiers"]
+    return run_command(
+        task,
+        step,
+        "image.install_bootloader",
+        {
+            "root_uuid": found.get("root uuid"),
+            "efi_system_part_uuid": found.get("efi system partition uuid"),
+            "prep_boot_part_uuid": found.get("PReP Boot partition uuid"),
+            "target_boot_mode": "uefi",
+        },
+    )
+
+
+def tear_down_agent(task: Task, step: Step) -> Outcome:
+    """Shut the ramdisk down; by force when it does not go."""
+    if "asked" not in step.cursor:
+        try:
+            task.box.agents.run(need_agent(task), "standby.power_off", {}, wait=False)
+        except AgentError as error:
+            # It may have gone before it could answer; the power state decides.
+            task.note(step, refused=error.message)
+        task.note(step, asked=task.now().timestamp())
+    if "cleared" not in step.cursor:
+        task.driver.boot.clean_up(task)
+        task.note(step, cleared=True)
+    waited = task.now().timestamp() - step.cursor["asked"]
+    patient = waited < SOFT_SECONDS and "refused" not in step.cursor
+    if patient and task.driver.power.state(task.node) != states.POWER_OFF:
+        return Again(POLL_SECONDS)
+    return Done() if reach(task, step, "off") else Again(POLL_SECONDS)
+
+
+def boot_instance(task: Task, step: Step) -> Outcome:
+    """Power on: the machine is its new system's from here."""
+    return Done() if reach(task, step, "on") else Again(POLL_SECONDS)

@@ -1,0 +1,256 @@
+"""The conductor's options. Names are Ironic's wherever the meaning is the same."""
+
+from __future__ import annotations
+
+import socket
+
+from oslo_config import cfg
+
+from drophammer.model import INTERFACES
+
+FAKE_DELAYS = (
+    "power",
+    "boot",
+    "deploy",
+    "vendor",
+    "management",
+    "inspect",
+    "raid",
+    "bios",
+    "storage",
+    "rescue",
+    "firmware",
+)
+
+_DEFAULT: list[cfg.Opt] = [
+    cfg.StrOpt(
+        "host",
+        default=socket.gethostname(),
+        sample_default="the host name",
+        help="Name under which this conductor appears. Change it when two run on one host.",
+    ),
+    cfg.ListOpt(
+        "enabled_hardware_types",
+        default=["fake-hardware", "ipmi"],
+        help="Hardware types this conductor drives. Take out what your site does not use.",
+    ),
+    *(
+        cfg.StrOpt(
+            f"default_{kind}_interface",
+            help=f"The {kind} interface of nodes that name none. Unset: the first one that the "
+            "node's hardware type offers.",
+        )
+        for kind in INTERFACES
+    ),
+]
+
+_CONDUCTOR: list[cfg.Opt] = [
+    cfg.StrOpt(
+        "conductor_group",
+        default="",
+        help="Group of nodes this conductor takes. Set it to keep a site's nodes with a "
+        "conductor near them.",
+    ),
+    cfg.IntOpt(
+        "workers_pool_size",
+        default=64,
+        min=4,
+        help="Threads that work on nodes at the same time. Waiting for a machine takes none; "
+        "raise it when many power controllers are slow.",
+    ),
+    cfg.IntOpt(
+        "heartbeat_interval",
+        default=10,
+        min=1,
+        help="Seconds between signs of life of this conductor.",
+    ),
+    cfg.IntOpt(
+        "heartbeat_timeout",
+        default=60,
+        min=2,
+        help="Seconds without a sign of life after which a conductor counts as dead and its "
+        "work may be taken over.",
+    ),
+    cfg.IntOpt(
+        "check_provision_state_interval",
+        default=60,
+        min=1,
+        help="Seconds between two looks for nodes that are past their deadline or whose worker "
+        "is gone.",
+    ),
+    cfg.IntOpt(
+        "deploy_callback_timeout",
+        default=1800,
+        min=0,
+        help="Seconds a deploying node may wait for its ramdisk. Raise it for images that take "
+        "long to write; 0 waits for ever.",
+    ),
+    cfg.IntOpt(
+        "clean_callback_timeout",
+        default=1800,
+        min=0,
+        help="Seconds a node that is being cleaned may wait for its ramdisk. Raise it when whole "
+        "disks are overwritten; 0 waits for ever.",
+    ),
+    cfg.IntOpt(
+        "inspect_wait_timeout",
+        default=1800,
+        min=0,
+        help="Seconds an inspection may wait for the ramdisk's facts; 0 waits for ever.",
+    ),
+    cfg.IntOpt(
+        "power_state_change_timeout",
+        default=60,
+        min=2,
+        help="Seconds a power controller may take to reach the wanted power state. Raise it for "
+        "machines with slow controllers.",
+    ),
+    cfg.IntOpt(
+        "soft_power_off_timeout",
+        default=600,
+        min=1,
+        help="Seconds an operating system may take to shut down after a soft power off.",
+    ),
+    cfg.IntOpt(
+        "max_concurrent_deploy",
+        default=250,
+        min=1,
+        help="Deployments under way at the same time; a further one gets 503. Lower it when "
+        "image servers or the provisioning network are the limit.",
+    ),
+    cfg.IntOpt(
+        "max_concurrent_clean",
+        default=50,
+        min=1,
+        help="Cleanings under way at the same time; a further one gets 503.",
+    ),
+    cfg.StrOpt(
+        "deploy_kernel",
+        help="URL (file:// or http://) of the kernel that nodes boot for deployment, cleaning "
+        "and inspection, unless the node's driver_info names its own.",
+    ),
+    cfg.StrOpt(
+        "deploy_ramdisk",
+        help="URL of the ramdisk that goes with deploy_kernel.",
+    ),
+    cfg.ListOpt(
+        "file_url_allowed_paths",
+        default=["/var/lib/drophammer"],
+        help="Folders that file:// URLs of kernels and ramdisks may point into.",
+    ),
+    cfg.BoolOpt(
+        "automated_clean",
+        default=True,
+        help="Clean nodes before they become available. Switching it off hands one tenant's "
+        "disks to the next.",
+    ),
+    cfg.StrOpt(
+        "network_namespace",
+        default="",
+        help="Network namespace from which agents and images are reached. Set it when the "
+        "provisioning network is in a namespace of this host, as in the lab.",
+    ),
+    cfg.StrOpt(
+        "ramdisk_api_url",
+        default="http://127.0.0.1:6385",
+        help="URL at which ramdisks reach the API. Set it to the API's address on the "
+        "provisioning network.",
+    ),
+]
+
+_DEPLOY: list[cfg.Opt] = [
+    cfg.IntOpt(
+        "erase_devices_priority",
+        min=0,
+        help="Priority of overwriting whole disks in automated cleaning; 0 leaves it out. Unset: "
+        "the ramdisk's own (10).",
+    ),
+    cfg.IntOpt(
+        "erase_devices_metadata_priority",
+        min=0,
+        help="Priority of erasing partition tables and signatures in automated cleaning; 0 "
+        "leaves it out. Unset: the ramdisk's own (99).",
+    ),
+    cfg.BoolOpt(
+        "power_off_after_deploy_failure",
+        default=True,
+        help="Power a node off when its deployment failed. Switch it off to look at the machine.",
+    ),
+    cfg.StrOpt(
+        "default_boot_mode",
+        default="uefi",
+        choices=["uefi", "bios"],
+        help="Firmware of machines that say nothing about it and were not inspected.",
+    ),
+]
+
+_PXE: list[cfg.Opt] = [
+    cfg.StrOpt(
+        "kernel_append_params",
+        default="nofb vga=normal",
+        help="Kernel parameters of the ramdisk on every node. Add a console= here when the "
+        "machines' serial line is what you watch.",
+    ),
+]
+
+_AGENT: list[cfg.Opt] = [
+    cfg.BoolOpt(
+        "require_tls",
+        default=True,
+        help="Refuse ramdisks that do not offer TLS. Switch it off for old ramdisk images only.",
+    ),
+    cfg.IntOpt(
+        "command_timeout",
+        default=60,
+        min=1,
+        help="Seconds to wait for an answer of the ramdisk's command API.",
+    ),
+    cfg.BoolOpt(
+        "stream_raw_images",
+        default=True,
+        help="Write raw images to disk while they are downloaded. Needed for images larger than "
+        "the machine's memory.",
+    ),
+]
+
+_IPMI: list[cfg.Opt] = [
+    cfg.IntOpt(
+        "worker_processes",
+        default=2,
+        min=1,
+        help="Child processes that talk to IPMI controllers. One serves some 2,000 commands a "
+        "second; raise it for more than a few thousand controllers.",
+    ),
+    cfg.FloatOpt(
+        "command_deadline",
+        default=10.0,
+        min=1.0,
+        help="Seconds after which an unanswered IPMI command counts as failed.",
+    ),
+    cfg.BoolOpt(
+        "disable_boot_timeout",
+        default=True,
+        help="Tell the controller not to forget the boot device after 60 s. Switch it off for "
+        "controllers that reject the command.",
+    ),
+]
+
+_FAKE: list[cfg.Opt] = [
+    cfg.StrOpt(
+        f"{kind}_delay",
+        default="0",
+        help=f"Seconds that the fake {kind} interface takes: one number, or two (shortest, "
+        "longest) separated by a comma.",
+    )
+    for kind in FAKE_DELAYS
+]
+
+GROUPS: list[tuple[str, list[cfg.Opt]]] = [
+    ("DEFAULT", _DEFAULT),
+    ("conductor", _CONDUCTOR),
+    ("deploy", _DEPLOY),
+    ("pxe", _PXE),
+    ("agent", _AGENT),
+    ("ipmi", _IPMI),
+    ("fake", _FAKE),
+]

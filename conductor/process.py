@@ -1,0 +1,73 @@
+"""One conductor, put together from its parts, started and stopped in the right order."""
+
+from __future__ import annotations
+
+import logging
+
+from conductor.agentclient import AgentClient
+from conductor.drivers.registry import Drivers
+from conductor.flows import Runner
+from conductor.ipmi.pool import IpmiPool
+from conductor.periodic import Periodic
+from conductor.service import Service
+from conductor.settings import Settings
+from conductor.toolbox import Toolbox
+from conductor.workers import Workers
+from drophammer import conductors
+from drophammer.bus import Bus, Served
+from drophammer.model import new_uuid
+from drophammer.netns import Namespace
+from drophammer.store import Holder, Store
+
+LOG = logging.getLogger(__name__)
+
+
+class ConductorProcess:
+    """Registers, serves the bus topic "conductor", works, and leaves without losing anything."""
+
+    def __init__(self, settings: Settings, store: Store, bus: Bus) -> None:
+        self._store = store
+        self._bus = bus
+        namespace = Namespace(settings.network_namespace)
+        self.box = Toolbox(
+            settings=settings,
+            store=store,
+            bus=bus,
+            holder=Holder(new_uuid(), settings.host),
+            namespace=namespace,
+            agents=AgentClient(namespace, settings.agent_timeout),
+            ipmi=IpmiPool(workers=settings.ipmi_workers, request_deadline=settings.ipmi_deadline),
+            drivers=Drivers(settings.hardware_types),
+        )
+        self._workers = Workers(settings.workers)
+        self._runner = Runner(self._workers)
+        self.service = Service(self.box, self._workers, self._runner)
+        self.periodic = Periodic(self.box, self._runner)
+        self._served: Served | None = None
+
+    def start(self) -> None:
+        """Register and take work."""
+        settings = self.box.settings
+        with self._store.write() as session:
+            conductors.register(
+                session,
+                uuid=self.box.holder.uuid,
+                hostname=settings.host,
+                group=settings.conductor_group,
+                hardware_types=self.box.drivers.describe(settings.default_interfaces),
+                now=self._store.clock.now(),
+            )
+        self._served = self._bus.serve("conductor", self.service, settings.host)
+        self.periodic.start()
+        LOG.info("conductor %s drives %s", settings.host, ", ".join(self.box.drivers.types))
+
+    def stop(self) -> None:
+        """Take no more work, end the running steps, give held nodes back for another to go on."""
+        if self._served is not None:
+            self._served.stop()
+            self.periodic.stop()
+        self._workers.stop()
+        with self._store.write() as session:
+            self._store.release_all(session, self.box.holder)
+            conductors.leave(session, self.box.holder.uuid)
+        self.box.ipmi.close()

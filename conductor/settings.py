@@ -1,0 +1,109 @@
+"""The conductor's settings as plain values, so that nothing behind this file knows oslo.config."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from oslo_config import cfg
+
+from conductor.options import FAKE_DELAYS
+from drophammer.errors import Invalid
+from drophammer.model import INTERFACES
+
+
+@dataclass(frozen=True)
+class Settings:
+    """See ``options.py`` for the meaning of each. Times are seconds; 0 switches a timeout off."""
+
+    host: str = "localhost"
+    hardware_types: tuple[str, ...] = ("fake-hardware", "ipmi")
+    default_interfaces: Mapping[str, str] = field(default_factory=dict)
+    conductor_group: str = ""
+    workers: int = 64
+    heartbeat_interval: float = 10
+    heartbeat_timeout: float = 60
+    sweep_interval: float = 60
+    deploy_timeout: float = 1800
+    clean_timeout: float = 1800
+    inspect_timeout: float = 1800
+    power_timeout: float = 60
+    soft_power_timeout: float = 600
+    max_concurrent_deploy: int = 250
+    max_concurrent_clean: int = 50
+    deploy_kernel: str | None = None
+    deploy_ramdisk: str | None = None
+    file_url_allowed_paths: tuple[str, ...] = ("/var/lib/drophammer",)
+    automated_clean: bool = True
+    network_namespace: str = ""
+    ramdisk_api_url: str = "http://127.0.0.1:6385"
+    erase_devices_priority: int | None = None
+    erase_devices_metadata_priority: int | None = None
+    power_off_after_deploy_failure: bool = True
+    default_boot_mode: str = "uefi"
+    kernel_append_params: str = "nofb vga=normal"
+    require_tls: bool = True
+    agent_timeout: float = 60
+    stream_raw_images: bool = True
+    ipmi_workers: int = 2
+    ipmi_deadline: float = 10.0
+    ipmi_disable_boot_timeout: bool = True
+    fake_delays: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    @classmethod
+    def from_conf(cls, conf: cfg.ConfigOpts) -> Settings:
+        """Read them from a loaded configuration. Raises Invalid for values that make no sense."""
+        return cls(
+            host=conf.host,
+            hardware_types=tuple(conf.enabled_hardware_types),
+            default_interfaces={
+                kind: value
+                for kind in INTERFACES
+                if (value := getattr(conf, f"default_{kind}_interface"))
+            },
+            conductor_group=conf.conductor.conductor_group,
+            workers=conf.conductor.workers_pool_size,
+            heartbeat_interval=conf.conductor.heartbeat_interval,
+            heartbeat_timeout=conf.conductor.heartbeat_timeout,
+            sweep_interval=conf.conductor.check_provision_state_interval,
+            deploy_timeout=conf.conductor.deploy_callback_timeout,
+            clean_timeout=conf.conductor.clean_callback_timeout,
+            inspect_timeout=conf.conductor.inspect_wait_timeout,
+            power_timeout=conf.conductor.power_state_change_timeout,
+            soft_power_timeout=conf.conductor.soft_power_off_timeout,
+            max_concurrent_deploy=conf.conductor.max_concurrent_deploy,
+            max_concurrent_clean=conf.conductor.max_concurrent_clean,
+            deploy_kernel=conf.conductor.deploy_kernel,
+            deploy_ramdisk=conf.conductor.deploy_ramdisk,
+            file_url_allowed_paths=tuple(conf.conductor.file_url_allowed_paths),
+            automated_clean=conf.conductor.automated_clean,
+            network_namespace=conf.conductor.network_namespace,
+            ramdisk_api_url=conf.conductor.ramdisk_api_url.rstrip("/"),
+            erase_devices_priority=conf.deploy.erase_devices_priority,
+            erase_devices_metadata_priority=conf.deploy.erase_devices_metadata_priority,
+            power_off_after_deploy_failure=conf.deploy.power_off_after_deploy_failure,
+            default_boot_mode=conf.deploy.default_boot_mode,
+            kernel_append_params=conf.pxe.kernel_append_params,
+            require_tls=conf.agent.require_tls,
+            agent_timeout=conf.agent.command_timeout,
+            stream_raw_images=conf.agent.stream_raw_images,
+            ipmi_workers=conf.ipmi.worker_processes,
+            ipmi_deadline=conf.ipmi.command_deadline,
+            ipmi_disable_boot_timeout=conf.ipmi.disable_boot_timeout,
+            fake_delays={
+                kind: _delay(kind, getattr(conf.fake, f"{kind}_delay")) for kind in FAKE_DELAYS
+            },
+        )
+
+
+def _delay(kind: str, text: str) -> tuple[float, float]:
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (1, 2) or min(numbers) < 0 or max(numbers) < numbers[0]:
+        raise Invalid(
+            f"[fake] {kind}_delay = {text!r}: give one number of seconds, or the shortest and "
+            "the longest separated by a comma."
+        )
+    return numbers[0], numbers[-1]

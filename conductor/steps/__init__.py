@@ -1,0 +1,28 @@
+"""The conductor's own steps, a file per theme. ``CONDUCTOR_STEPS`` is the one list of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conductor.steps import agent, inspection, instance, power, ramdisk
+from conductor.steps.agent import agent_step
+
+if TYPE_CHECKING:
+    from conductor.drivers.base import StepFunction
+
+CONDUCTOR_STEPS: dict[str, StepFunction] = {
+    "verify_power": power.verify_power,
+    "change_power": power.change_power,
+    "power_off": power.power_off,
+    "boot_ramdisk": ramdisk.boot_ramdisk,
+    "leave_ramdisk": ramdisk.leave_ramdisk,
+    "plan_agent_steps": agent.plan_agent_steps,
+    "await_inventory": inspection.await_inventory,
+    "record_facts": inspection.record_facts,
+    "check_image": instance.check_image,
+    "tear_down_instance": instance.tear_down_instance,
+    "begin_cleaning": instance.begin_cleaning,
+    "adopt_instance": instance.adopt_instance,
+}
+
+__all__ = ["CONDUCTOR_STEPS", "agent_step"]

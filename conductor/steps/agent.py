@@ -1,0 +1,149 @@
+"""Steps that the ramdisk's agent runs: learn what it offers, start one, wait, read the result."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from conductor import agentclient
+from conductor.outcomes import Done, Outcome, Wait
+from conductor.payload import node_for_agent, ports_for_agent
+from drophammer.errors import AgentBusy, AgentError
+from drophammer.model import Agent, Step
+from drophammer.operations import StepSpec
+
+if TYPE_CHECKING:
+    from conductor.task import Task
+
+# In which order steps of equal priority run.
+_INTERFACE_ORDER = ("vendor", "power", "management", "firmware", "deploy", "bios", "raid")
+
+
+def plan_agent_steps(task: Task, step: Step) -> Outcome:
+    """Ask the agent for its clean steps and put those with a priority behind this step."""
+    agent = need_agent(task)
+    answer = task.box.agents.run(
+        agent,
+        "clean.get_clean_steps",
+        {"node": node_for_agent(task.node), "ports": ports_for_agent(task.ports())},
+        wait=True,
+    )
+    if answer.status != agentclient.SUCCEEDED or answer.result is None:
+        raise AgentError(f"The agent could not list its clean steps: {answer.error}")
+    version = answer.result.get("hardware_manager_version")
+    specs = _effective(answer.result.get("clean_steps") or {}, _priorities(task))
+    if not specs:
+        raise AgentError(
+            "Cleaning has no step to run: the agent offers none with a priority above 0 after "
+            "the [deploy] erase_devices*_priority options. Nothing was erased."
+        )
+    task.add_steps(step, specs)
+    task.note(step, version=version)
+    with task.box.store.write() as session:
+        session.get_one(Agent, task.node.id).step_version = version or {}
+    return Done({"steps": [spec.step for spec in specs]})
+
+
+def agent_step(task: Task, step: Step) -> Outcome:
+    """Run one of the agent's own steps."""
+    kind = "deploy" if task.operation.flow == "deploy" else "clean"
+    agent = need_agent(task)
+    params = {
+        "step": {
+            "interface": step.interface,
+            "step": step.step,
+            "priority": step.priority,
+            "args": step.args,
+            "abortable": step.abortable,
+            "reboot_requested": step.reboot_requested,
+        },
+        "node": node_for_agent(task.node),
+        "ports": ports_for_agent(task.ports()),
+        f"{kind}_version": agent.step_version or {},
+    }
+    return run_command(task, step, f"{kind}.execute_{kind}_step", params)
+
+
+def run_command(
+    task: Task, step: Step, name: str, params: dict[str, Any], *, stage: str = "command"
+) -> Outcome:
+    """Start an asynchronous agent command, or look at the one started on an earlier visit.
+
+    The command's id is journalled, so that it is re-attached to and never
+    started twice. ``stage`` keeps several commands of one step apart.
+    """
+    agent = need_agent(task)
+    started = step.cursor.get(stage)
+    if started is None:
+        try:
+            result = task.box.agents.run(agent, name, params, wait=False)
+        except AgentBusy:
+            return Wait()
+        task.note(step, **{stage: result.id})
+    else:
+        results = [item for item in task.box.agents.commands(agent) if item.id == started]
+        if not results:
+            raise AgentError(
+                f"The agent at {agent.url} no longer knows the command {name}: its machine was "
+                "restarted while the command ran."
+            )
+        result = results[0]
+    return _judge(task, step, name, result)
+
+
+def need_agent(task: Task) -> Agent:
+    """The node's agent. Raises AgentError when none has called back."""
+    agent = task.agent()
+    if agent is None or not agent.url:
+        raise AgentError(f"No agent is running on node {task.node.uuid}.")
+    return agent
+
+
+def _judge(task: Task, step: Step, name: str, result: agentclient.Result) -> Outcome:
+    if result.status == agentclient.RUNNING:
+        return Wait()
+    if result.status == agentclient.SUCCEEDED:
+        return Done({"command": name})
+    if result.status in agentclient.VERSION_MISMATCH:
+        raise AgentError(
+            f"The ramdisk changed its hardware managers during {step.interface}.{step.step}; "
+            "start again."
+        )
+    raise AgentError(
+        f"Step {step.interface}.{step.step} failed on the machine: {result.error or result.status}"
+    )
+
+
+def _priorities(task: Task) -> dict[str, int]:
+    settings = task.box.settings
+    given = {
+        "erase_devices": settings.erase_devices_priority,
+        "erase_devices_metadata": settings.erase_devices_metadata_priority,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _effective(offered: dict[str, Any], overrides: dict[str, int]) -> list[StepSpec]:
+    specs = []
+    for steps in offered.values():
+        for item in steps:
+            if not all(key in item for key in ("interface", "step", "priority")):
+                raise AgentError(f"The agent offers a step without interface or name: {item}")
+            priority = overrides.get(item["step"], int(item["priority"]))
+            if priority > 0:
+                specs.append(
+                    StepSpec(
+                        interface=str(item["interface"]),
+                        step=str(item["step"]),
+                        priority=priority,
+                        source="agent",
+                        abortable=bool(item.get("abortable")),
+                        reboot_requested=bool(item.get("reboot_requested")),
+                    )
+                )
+    return sorted(specs, key=_order)
+
+
+def _order(spec: StepSpec) -> tuple[int, int]:
+    known = spec.interface in _INTERFACE_ORDER
+    rank = _INTERFACE_ORDER.index(spec.interface) if known else len(_INTERFACE_ORDER)
+    return -spec.priority, rank

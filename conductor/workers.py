@@ -1,0 +1,90 @@
+"""Threads that work on nodes, and a timer that brings work back later.
+
+A node that waits, for a machine or for the clock, holds no thread: it is a row
+in the database or an entry in the timer's heap.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import heapq
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from drophammer.errors import Unavailable
+
+LOG = logging.getLogger(__name__)
+QUEUED_PER_THREAD = 16
+
+
+class Workers:
+    """A bounded pool of threads with a timer in front."""
+
+    def __init__(self, size: int) -> None:
+        self._pool = concurrent.futures.ThreadPoolExecutor(size, "worker")
+        self._limit = size * QUEUED_PER_THREAD
+        self._changed = threading.Condition()
+        self._due: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
+        self._order = itertools.count()
+        self._pending = 0
+        self._stopping = False
+        self._timer = threading.Thread(target=self._run_timer, name="worker-timer", daemon=True)
+        self._timer.start()
+
+    def admit(self) -> None:
+        """Raise Unavailable when so much is queued that new work had better come later."""
+        with self._changed:
+            if self._stopping:
+                raise Unavailable("This conductor is stopping; try again in a moment.")
+            if self._pending >= self._limit:
+                raise Unavailable(
+                    f"All workers of this conductor are busy ({self._pending} jobs are queued); "
+                    "try again in a moment."
+                )
+
+    def submit(self, function: Callable[..., None], *args: Any) -> None:
+        """Run ``function`` as soon as a thread is free. Silently dropped while stopping."""
+        with self._changed:
+            if self._stopping:
+                return
+            self._pending += 1
+            self._pool.submit(self._run, function, args)
+
+    def later(self, seconds: float, function: Callable[..., None], *args: Any) -> None:
+        """Run ``function`` in ``seconds``; until then it costs no thread."""
+        with self._changed:
+            entry = (time.monotonic() + seconds, next(self._order), function, args)
+            heapq.heappush(self._due, entry)
+            self._changed.notify()
+
+    def stop(self) -> None:
+        """Let running work end its present step; drop what has not begun."""
+        with self._changed:
+            self._stopping = True
+            self._due.clear()
+            self._changed.notify_all()
+        self._timer.join()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _run(self, function: Callable[..., None], args: tuple[Any, ...]) -> None:
+        try:
+            function(*args)
+        except BaseException:
+            LOG.exception("work ended unexpectedly")
+        finally:
+            with self._changed:
+                self._pending -= 1
+
+    def _run_timer(self) -> None:
+        while True:
+            with self._changed:
+                while not self._stopping and (not self._due or self._due[0][0] > time.monotonic()):
+                    self._changed.wait(self._due[0][0] - time.monotonic() if self._due else None)
+                if self._stopping:
+                    return
+                _, _, function, args = heapq.heappop(self._due)
+            self.submit(function, *args)

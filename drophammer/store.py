@@ -1,0 +1,214 @@
+"""Engine, transactions and leases: the only file that knows how locks work and
+what sqlite and PostgreSQL do differently.
+
+A transaction is never held across I/O to anything but the database. ``write()``
+takes sqlite's write lock at once (BEGIN IMMEDIATE): a transaction that reads
+first and writes later could otherwise fail with "database is locked".
+"""
+
+from __future__ import annotations
+
+import datetime
+import pathlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from alembic import command as alembic_command
+from alembic.config import Config as AlembicConfig
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, or_, select, update
+from sqlalchemy.engine import make_url
+from sqlalchemy.orm import Session
+
+from drophammer.clock import Clock, SystemClock
+from drophammer.errors import LeaseLost, NodeLocked, NotFound
+from drophammer.model import Node
+
+_FREE: dict[str, Any] = dict.fromkeys(
+    ("lease_owner", "lease_host", "lease_purpose", "lease_since", "lease_expires")
+)
+MIGRATIONS = pathlib.Path(__file__).with_name("migrations")
+SQLITE_BUSY_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who takes leases: one process life. ``uuid`` is new at each start, ``host`` is for people."""
+
+    uuid: str
+    host: str
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to write to one node. ``fence`` must be matched by every write under it."""
+
+    node_id: int
+    holder: Holder
+    purpose: str
+    fence: int
+
+
+class Store:
+    """The database of one deployment. Safe to share between threads."""
+
+    def __init__(self, url: str, *, clock: Clock | None = None, lease_seconds: float = 60) -> None:
+        self.clock: Clock = clock or SystemClock()
+        self.lease_seconds = lease_seconds
+        self.engine = _engine(url)
+        self._writer = self.engine.execution_options(drophammer_write=True)
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A consistent view. Takes no lock that a writer would wait for."""
+        with Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A transaction that commits at the end of the block, or leaves nothing behind."""
+        with Session(self._writer, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def migrate(self) -> None:
+        """Bring the schema to this version's. Running it again does nothing."""
+        config = AlembicConfig()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        with self._writer.connect() as connection:
+            config.attributes["connection"] = connection
+            alembic_command.upgrade(config, "head")
+            connection.commit()
+
+    def is_empty(self) -> bool:
+        """True when no schema has been made yet."""
+        return not inspect(self.engine).get_table_names()
+
+    def close(self) -> None:
+        """Give back all connections."""
+        self.engine.dispose()
+
+    # Leases
+
+    def reserve(self, session: Session, node_id: int, holder: Holder, purpose: str) -> Lease:
+        """Take the node for ``holder``, in the caller's transaction.
+
+        A lease that ran out counts as free; its holder finds out by the fence.
+        Raises NodeLocked, naming holder and purpose, or NotFound.
+        """
+        now = self.clock.now()
+        taken = session.execute(
+            update(Node)
+            .where(Node.id == node_id, or_(Node.lease_owner.is_(None), Node.lease_expires < now))
+            .values(
+                lease_owner=holder.uuid,
+                lease_host=holder.host,
+                lease_purpose=purpose,
+                lease_since=now,
+                lease_expires=now + datetime.timedelta(seconds=self.lease_seconds),
+                fence=Node.fence + 1,
+            )
+            .returning(Node.fence)
+            .execution_options(synchronize_session=False)
+        ).scalar_one_or_none()
+        if taken is None:
+            raise self._locked(session, node_id)
+        return Lease(node_id, holder, purpose, taken)
+
+    def seize(self, session: Session, node_id: int, holder: Holder, purpose: str) -> Lease:
+        """Take the node whoever holds it. Its former holder writes nothing more.
+
+        For work that is past its deadline. Raises NotFound.
+        """
+        session.execute(
+            update(Node)
+            .where(Node.id == node_id)
+            .values(lease_owner=None)
+            .execution_options(synchronize_session=False)
+        )
+        return self.reserve(session, node_id, holder, purpose)
+
+    def renew_all(self, session: Session, holder: Holder) -> None:
+        """Push out the expiry of every lease that ``holder`` has. One statement."""
+        expires = self.clock.now() + datetime.timedelta(seconds=self.lease_seconds)
+        session.execute(
+            update(Node)
+            .where(Node.lease_owner == holder.uuid)
+            .values(lease_expires=expires)
+            .execution_options(synchronize_session=False)
+        )
+
+    def release_all(self, session: Session, holder: Holder) -> None:
+        """Give back every node that ``holder`` has; what it was doing there may be taken up."""
+        session.execute(
+            update(Node)
+            .where(Node.lease_owner == holder.uuid)
+            .values(**_FREE)
+            .execution_options(synchronize_session=False)
+        )
+
+    def release(self, session: Session, lease: Lease, values: dict[str, Any] | None = None) -> None:
+        """Give the node back and write ``values`` with it, in the caller's transaction."""
+        self.update_leased(session, lease, {**_FREE, **(values or {})})
+
+    def update_leased(self, session: Session, lease: Lease, values: dict[str, Any]) -> None:
+        """Write columns of the node if, and only if, ``lease`` still holds. Else LeaseLost."""
+        done = session.execute(
+            update(Node)
+            .where(
+                Node.id == lease.node_id,
+                Node.fence == lease.fence,
+                Node.lease_owner == lease.holder.uuid,
+            )
+            .values(**values)
+            .returning(Node.id)
+            .execution_options(synchronize_session=False)
+        ).scalar_one_or_none()
+        if done is None:
+            raise LeaseLost(
+                f"The lease for '{lease.purpose}' on this node has ended or was taken over; "
+                "its new holder goes on with the work."
+            )
+
+    def _locked(self, session: Session, node_id: int) -> NodeLocked | NotFound:
+        row = session.execute(
+            select(Node.uuid, Node.lease_host, Node.lease_purpose, Node.lease_since).where(
+                Node.id == node_id
+            )
+        ).one_or_none()
+        if row is None:
+            return NotFound(f"Node {node_id} could not be found.")
+        return NodeLocked(locked_message(row.uuid, row.lease_host, row.lease_purpose))
+
+
+def locked_message(node_uuid: str, host: str | None, purpose: str | None) -> str:
+    """The text of a 409 on a reserved node. Clients match on its first half."""
+    return (
+        f"Node {node_uuid} is locked by host {host or 'unknown'}, please retry after the current "
+        f"operation is completed. (It is held for: {purpose or 'unknown'}.)"
+    )
+
+
+def _engine(url: str) -> Engine:
+    if make_url(url).get_backend_name() != "sqlite":
+        return create_engine(url, pool_pre_ping=True)
+    engine = create_engine(
+        url, connect_args={"timeout": SQLITE_BUSY_SECONDS}, pool_size=16, max_overflow=64
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, record: object) -> None:
+        # The driver must not open transactions by itself: we say BEGIN below.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        write = connection.get_execution_options().get("drophammer_write")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine

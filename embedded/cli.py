@@ -1,0 +1,42 @@
+"""The command ``drophammer``: one table of sub-commands, each loaded when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+from drophammer import __version__
+
+# name -> (module:function taking argv and returning an exit code, what it does)
+COMMANDS = {
+    "serve": ("embedded.serve:main", "run the service (every role in one process)"),
+    "config": ("embedded.configcmd:main", "print the sample configuration, or check a file"),
+    "ramdisk": ("ramdisk.cli:main", "build the kernel and ramdisk that machines boot"),
+    "lab": ("lab.cli:main", "virtual machines with power controllers, to play with"),
+    "demo": ("lab.demo:main", "turn an empty virtual machine into a running system"),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one sub-command. Returns the exit code; 2 for a call that makes no sense."""
+    arguments = sys.argv[1:] if argv is None else argv
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0
+    if arguments[0] == "--version":
+        print(f"drophammer {__version__}")
+        return 0
+    if arguments[0] not in COMMANDS:
+        print(f"drophammer: there is no command {arguments[0]!r}\n\n{usage()}", file=sys.stderr)
+        return 2
+    module, _, function = COMMANDS[arguments[0]][0].partition(":")
+    code = getattr(importlib.import_module(module), function)(arguments[1:])
+    return int(code or 0)
+
+
+def usage() -> str:
+    """What the command can do."""
+    lines = ["usage: drophammer COMMAND [options]", ""]
+    lines += [f"  {name:<10}{what}" for name, (_, what) in COMMANDS.items()]
+    lines += ["", "`drophammer COMMAND --help` tells the options."]
+    return "\n".join(lines)

@@ -1,0 +1,92 @@
+"""``drophammer serve``: options, the table of what listens where, signals, the end."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+
+from drophammer.errors import DrophammerError
+from embedded import logs
+from embedded.options import load
+from embedded.service import Embedded
+
+LOG = logging.getLogger(__name__)
+# Stopping takes a second or two; a worker stuck in a system call must not make it longer.
+STOP_SECONDS = 5.0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of the command."""
+    made = argparse.ArgumentParser(
+        prog="drophammer serve", description="Run Drophammer: API, conductor and network boot."
+    )
+    made.add_argument("--config-file", type=Path, action="append", default=[], metavar="FILE")
+    made.add_argument("--state-dir", type=Path, metavar="DIR", help="where all state is kept")
+    made.add_argument("--listen", metavar="HOST:PORT", help="address of the API")
+    made.add_argument("--log-file", type=Path, metavar="FILE", help="log here, not to stderr")
+    for name in ("api", "conductor", "netboot"):
+        made.add_argument(f"--no-{name}", action="store_true", help=f"do not run the {name} role")
+    return made
+
+
+def main(argv: list[str]) -> int:
+    """Run until SIGINT or SIGTERM. 0: stopped cleanly; 1: could not start, and why."""
+    arguments = parser().parse_args(argv)
+    try:
+        conf = load(arguments.config_file)
+        if arguments.state_dir is not None:
+            conf.set_override("state_dir", str(arguments.state_dir.resolve()))
+        for name in ("api", "conductor", "netboot"):
+            if getattr(arguments, f"no_{name}"):
+                conf.set_override(name, False, group="serve")
+        settle_paths(conf)
+        logs.start(conf.log_level, arguments.log_file)
+        service = Embedded(conf, listen=arguments.listen)
+        stop = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda _number, _frame: stop.set())
+        service.start()
+    except DrophammerError as error:
+        print(f"drophammer serve: {error.message}", file=sys.stderr)
+        return 1
+    print_table(service)
+    stop.wait()
+    print("Stopping ...", flush=True)
+    end_anyway()
+    service.stop()
+    print("Stopped.", flush=True)
+    return 0
+
+
+def settle_paths(conf: object) -> None:
+    """Files that are kept in the state folder unless configured elsewhere."""
+    root = Path(conf.state_dir)  # type: ignore[attr-defined]
+    boot = root / "boot"
+    for option, name in (("deploy_kernel", "vmlinuz"), ("deploy_ramdisk", "initrd")):
+        if getattr(conf.conductor, option) is None:  # type: ignore[attr-defined]
+            conf.set_default(option, f"file://{boot / name}", group="conductor")  # type: ignore[attr-defined]
+
+
+def print_table(service: Embedded) -> None:
+    """What is listening where."""
+    print("Drophammer is running:")
+    for line in service.listening:
+        print(f"  {line.service:<14}{line.address:<40}{line.state}")
+    print("Ctrl-C stops it.", flush=True)
+
+
+def end_anyway() -> None:
+    """End the process when stopping takes too long: work is in the journal and is taken up again."""
+
+    def give_up(number: int, frame: FrameType | None) -> None:
+        LOG.error("stopping took longer than %.0f s; leaving now", STOP_SECONDS)
+        os._exit(1)
+
+    signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, STOP_SECONDS - 0.5)

@@ -1,0 +1,190 @@
+"""``drophammer serve``: the roles that are switched on, in one process.
+
+Start order is netboot, conductor, API, so that nobody is answered before there
+is somebody to do the work; stop order is the reverse.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import netboot.settings
+from api.app import create_app
+from api.server import ApiServer
+from netboot.server import NetbootServer
+from oslo_config import cfg
+
+import api.settings
+import conductor.settings
+from api.auth import check_exposure
+from conductor.process import ConductorProcess
+from drophammer.bus import Bus, Served, connect
+from drophammer.errors import Invalid
+from drophammer.netns import Namespace
+from drophammer.store import Store
+
+LOG = logging.getLogger(__name__)
+BACKLOG = 1024
+
+
+class Role(Protocol):
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Listening:
+    """One line of the table that is printed at start."""
+
+    service: str
+    address: str
+    state: str
+
+
+class Embedded:
+    """One process of Drophammer."""
+
+    def __init__(self, conf: cfg.ConfigOpts, *, listen: str | None = None) -> None:
+        self._conf = conf
+        self._api_settings = api.settings.Settings.from_conf(conf)
+        self._listen = split_address(
+            listen or f"{conf.api.host_ip}:{conf.api.port}", "the listen address"
+        )
+        self._started: list[Role | Served] = []
+        self._store: Store | None = None
+        self._bus: Bus | None = None
+        self.listening: list[Listening] = []
+
+    def start(self) -> None:
+        """Start everything, or nothing: what was started is stopped again when a part fails."""
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop taking requests, end what is under way, close."""
+        while self._started:
+            self._started.pop().stop()
+        if self._bus is not None:
+            self._bus.close()
+            self._bus = None
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    def _start(self) -> None:
+        conf = self._conf
+        if conf.serve.api:
+            check_exposure(self._listen[0], self._api_settings.auth_strategy)
+        state_dir = Path(conf.state_dir)
+        make_state_dir(state_dir)
+        self._store = Store(conf.database.connection or f"sqlite:///{state_dir}/drophammer.sqlite")
+        self._store.migrate()
+        self._bus = connect(conf, conf.transport_url)
+        # The API's sockets first: an address in use is the commonest mistake.
+        sockets = self._api_sockets() if conf.serve.api else []
+        try:
+            if conf.serve.netboot:
+                self._start_netboot(self._store, self._bus)
+            if conf.serve.conductor:
+                settings = conductor.settings.Settings.from_conf(conf)
+                self._run(ConductorProcess(settings, self._store, self._bus))
+                self._say("conductor", settings.host, ", ".join(settings.hardware_types))
+            self._start_api(sockets)
+        except BaseException:
+            for listener in sockets:
+                listener.close()
+            raise
+
+    def _start_netboot(self, store: Store, bus: Bus) -> None:
+        server = NetbootServer(netboot.settings.Settings.from_conf(self._conf), store)
+        self._run(server)
+        self._started.append(bus.serve("netboot", server, self._conf.host))
+        for line in server.listening():
+            self._say(*line)
+
+    def _start_api(self, sockets: list[socket.socket]) -> None:
+        if not sockets:
+            return
+        assert self._store is not None and self._bus is not None
+        app = create_app(self._api_settings, self._store, self._bus)
+        self._run(ApiServer(app, sockets[:1]))
+        host, port = self._listen
+        self._say(
+            "api", f"http://{shown(host)}:{port}", f"auth: {self._api_settings.auth_strategy}"
+        )
+        if len(sockets) > 1:
+            ramdisk = create_app(self._api_settings, self._store, self._bus, ramdisk_only=True)
+            self._run(ApiServer(ramdisk, sockets[1:]))
+            self._say("ramdisk api", f"http://{self._conf.serve.ramdisk_listen}", "ramdisks only")
+
+    def _api_sockets(self) -> list[socket.socket]:
+        sockets = [listener(Namespace(), self._listen)]
+        if self._conf.serve.ramdisk_listen:
+            where = split_address(self._conf.serve.ramdisk_listen, "[serve] ramdisk_listen")
+            try:
+                sockets.append(listener(Namespace(self._conf.netboot.network_namespace), where))
+            except BaseException:
+                sockets[0].close()
+                raise
+        return sockets
+
+    def _run(self, role: Role) -> None:
+        role.start()
+        self._started.append(role)
+
+    def _say(self, service: str, address: str, state: str) -> None:
+        self.listening.append(Listening(service, address, state))
+
+
+def make_state_dir(path: Path) -> None:
+    """The state folder, for us alone: it holds secrets of the machines."""
+    try:
+        path.mkdir(mode=0o750, parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise PermissionError(13, "not writable")
+    except OSError as error:
+        raise Invalid(
+            f"The state folder {path} cannot be used: {error.strerror}. Choose another with "
+            "--state-dir."
+        ) from error
+
+
+def listener(namespace: Namespace, where: tuple[str, int]) -> socket.socket:
+    """A listening TCP socket. Raises Invalid naming address, reason and remedy."""
+    host, port = where
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = namespace.socket(family, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((host, port))
+        made.listen(BACKLOG)
+    except OSError as error:
+        made.close()
+        raise Invalid(
+            f"Cannot listen on {shown(host)}:{port}: {error.strerror}. Is another service there? "
+            "Choose another address with --listen HOST:PORT."
+        ) from error
+    return made
+
+
+def split_address(text: str, what: str) -> tuple[str, int]:
+    """``HOST:PORT`` or ``[v6]:PORT`` in its parts. Raises Invalid."""
+    host, _, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise Invalid(f"{what}: {text!r} is not HOST:PORT.")
+    return host, int(port)
+
+
+def shown(host: str) -> str:
+    """A host as it stands in a URL."""
+    return f"[{host}]" if ":" in host else host
