@@ -52,7 +52,7 @@ def complete(given: dict[str, Any], node: Node) -> dict[str, Any]:
 def build(given: dict[str, Any]) -> bytes:
     """An ISO 9660 image with Rock Ridge names, labelled config-2, from the object's parts."""
     iso = pycdlib.PyCdlib()
-    iso.new(vol_ident="config-2", rock_ridge="1.09", joliet=3)
+    iso.new(interchange_level=3, vol_ident="config-2", rock_ridge="1.09", joliet=3)
     for path, name in (("/OPENSTACK", "openstack"), ("/OPENSTACK/LATEST", "latest")):
         iso.add_directory(path, rr_name=name, joliet_path=path.lower())
     for number, (key, name) in enumerate(_FILES.items()):

@@ -18,7 +18,7 @@ IPXE, PXE = "ipxe", "pxe"
 
 # Linux gives a kernel 2048 bytes on x86 (COMMAND_LINE_SIZE, Documentation/admin-guide).
 MAX_COMMAND_LINE = 2048
-_PARAMETER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(=[A-Za-z0-9._:/,;@%+=~?&\[\]-]*)?")
+_PARAMETER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(=[A-Za-z0-9._:/,@%+=~?\[\]-]*)?")
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 

@@ -88,6 +88,17 @@ def find(session: Session, ident: str, columns: Collection[str], *, lock: bool =
     return dict(row)
 
 
+def by_id(
+    session: Session, node_id: int, columns: Collection[str], *, lock: bool = False
+) -> Row | None:
+    """One node by its internal number, or None."""
+    query = _select(columns).where(Node.id == node_id)
+    if lock:
+        query = query.with_for_update(of=Node.__table__)
+    row = session.execute(query).mappings().one_or_none()
+    return None if row is None else dict(row)
+
+
 def page(
     session: Session, filters: Mapping[str, Any], page: Page, columns: Collection[str]
 ) -> Sequence[Row]:
@@ -101,6 +112,11 @@ def page(
         after = (place[0], place[1])
     query = _select(columns).where(*(FILTERS[name](value) for name, value in filters.items()))
     return _rows(session, pages.cut(query, page, key, Node.id, after))
+
+
+def by_uuid(session: Session, uuid: str, columns: Collection[str]) -> Sequence[Row]:
+    """The node with this UUID, as a list of one or none."""
+    return _rows(session, _select(columns).where(Node.uuid == uuid))
 
 
 def by_macs(session: Session, macs: Sequence[str], columns: Collection[str]) -> Sequence[Row]:
@@ -145,13 +161,13 @@ def touch(session: Session, node_id: int, state: str, now: datetime.datetime) ->
     )
 
 
-def check_free(row: Row, now: datetime.datetime) -> None:
+def check_free(row: Mapping[str, Any], now: datetime.datetime) -> None:
     """Raise NodeLocked when somebody holds the node. ``row`` has the lease columns."""
     if holder(row, now) is not None:
         raise NodeLocked(locked_message(row["uuid"], row["lease_host"], row["lease_purpose"]))
 
 
-def holder(row: Row, now: datetime.datetime) -> str | None:
+def holder(row: Mapping[str, Any], now: datetime.datetime) -> str | None:
     """Host name of whoever holds the node's lease; None when it is free or has run out."""
     expires = row["lease_expires"]
     if row["lease_owner"] is None or expires is None or expires < now:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import netboot.options
 from oslo_config import cfg
 
 import api.options
 import conductor.options
 import drophammer.options
+import netboot.options
 from drophammer.errors import Invalid
 
 _SERVICES: list[cfg.Opt] = [

@@ -82,7 +82,7 @@ def print_table(service: Embedded) -> None:
 
 
 def end_anyway() -> None:
-    """End the process when stopping takes too long: work is in the journal and is taken up again."""
+    """End the process when stopping takes too long: what is in the journal is not lost."""
 
     def give_up(number: int, frame: FrameType | None) -> None:
         LOG.error("stopping took longer than %.0f s; leaving now", STOP_SECONDS)

@@ -13,20 +13,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import netboot.settings
-from api.app import create_app
-from api.server import ApiServer
-from netboot.server import NetbootServer
 from oslo_config import cfg
 
 import api.settings
 import conductor.settings
+import netboot.settings
+from api.app import create_app
 from api.auth import check_exposure
+from api.server import ApiServer
 from conductor.process import ConductorProcess
 from drophammer.bus import Bus, Served, connect
 from drophammer.errors import Invalid
 from drophammer.netns import Namespace
 from drophammer.store import Store
+from netboot.server import NetbootServer
 
 LOG = logging.getLogger(__name__)
 BACKLOG = 1024
@@ -114,7 +114,8 @@ class Embedded:
     def _start_api(self, sockets: list[socket.socket]) -> None:
         if not sockets:
             return
-        assert self._store is not None and self._bus is not None
+        assert self._store is not None
+        assert self._bus is not None
         app = create_app(self._api_settings, self._store, self._bus)
         self._run(ApiServer(app, sockets[:1]))
         host, port = self._listen

@@ -1,19 +1,24 @@
-"""A real conductor on a real sqlite store and the in-process bus."""
+"""A real conductor on a real sqlite store and the in-process bus, and agents it can talk to."""
 
 from __future__ import annotations
 
+import json
+import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from conductor.process import ConductorProcess
 from conductor.settings import Settings
 from drophammer.bus import LocalBus
-from drophammer.model import Node, new_uuid
+from drophammer.model import Agent, Node, Port, new_uuid
 from drophammer.store import Store
 
 
@@ -56,9 +61,7 @@ class Scene:
             return session.get_one(Node, node_id)
 
     def provision(self, node_id: int, target: str, **request: Any) -> None:
-        self.bus.call(
-            "conductor", "provision", node_id=node_id, target=target, request=request
-        )
+        self.bus.call("conductor", "provision", node_id=node_id, target=target, request=request)
 
     def until(self, node_id: int, wanted: Callable[[Node], bool], seconds: float = 10) -> Node:
         """The node as soon as ``wanted`` is true of it; fails with what it is otherwise."""
@@ -72,8 +75,190 @@ class Scene:
             )
             time.sleep(0.005)
 
+    def machine(self, state: str, **fields: Any) -> int:
+        """A node that is booted over the network and deployed through an agent."""
+        self.netboot = Netboot()
+        self.bus.serve("netboot", self.netboot, "test")
+        node_id = self.node(
+            state,
+            deploy_interface="direct",
+            boot_interface="ipxe",
+            inspect_interface="agent",
+            properties={"capabilities": "boot_mode:bios"},
+            **fields,
+        )
+        with self.store.write() as session:
+            session.add(
+                Port(
+                    uuid=new_uuid(),
+                    node_id=node_id,
+                    address="52:54:00:00:00:01",
+                    created_at=self.store.clock.now(),
+                )
+            )
+        return node_id
+
+    def call_back(self, node_id: int, agent: ScriptedAgent) -> None:
+        """A heartbeat of the node's agent, as the API passes it on."""
+        with self.store.write() as session:
+            row = session.get_one(Agent, node_id)
+            row.url, row.token, row.version = agent.url, agent.token, "1"
+            row.beats += 1
+            row.last_beat = self.store.clock.now()
+        self.bus.cast("conductor", "heartbeat", node_id=node_id)
+
     def until_state(self, node_id: int, state: str) -> Node:
         return self.until(node_id, lambda node: node.provision_state == state)
+
+
+class ScriptedAgent:
+    """A ramdisk agent: a real HTTP server that speaks the command API and does as told."""
+
+    def __init__(self, token: str = "t" * 43) -> None:
+        self.token = token
+        self.commands: list[dict[str, Any]] = []
+        self.received: list[tuple[str, dict[str, Any]]] = []
+        self.clean_steps = [
+            {"interface": "deploy", "step": "erase_devices_metadata", "priority": 99},
+            {"interface": "deploy", "step": "erase_devices", "priority": 10, "abortable": True},
+        ]
+        self.error: str | None = None
+        self.hold = False
+        self.on_power_off: Any = lambda: None
+        agent = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+            def do_GET(self) -> None:
+                agent._answer(self, None)
+
+            def do_POST(self) -> None:
+                length = int(self.headers["Content-Length"])
+                agent._answer(self, json.loads(self.rfile.read(length)))
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def names(self) -> list[str]:
+        return [name for name, _ in self.received]
+
+    def finish(self) -> None:
+        """End the command that runs."""
+        for command in self.commands:
+            self._end(command)
+
+    def _answer(self, handler: BaseHTTPRequestHandler, body: dict[str, Any] | None) -> None:
+        query = parse_qs(urlsplit(handler.path).query)
+        if query.get("agent_token") != [self.token]:
+            self._send(handler, 401, {"faultcode": "Client", "faultstring": "Token invalid."})
+        elif body is None:
+            self._send(handler, 200, {"commands": self.commands})
+        elif any(c["command_status"] == "RUNNING" for c in self.commands):
+            self._send(handler, 409, {"faultcode": "Client", "faultstring": "Agent is busy: no"})
+        else:
+            self._send(handler, 200, self._run(body["name"], body["params"]))
+
+    def _run(self, name: str, params: dict[str, Any]) -> dict[str, Any]:
+        self.received.append((name, params))
+        command = {
+            "id": str(uuid.uuid4()),
+            "command_name": name.split(".")[1],
+            "command_status": "RUNNING",
+            "command_error": None,
+            "command_result": None,
+        }
+        self.commands.append(command)
+        sync = name.startswith(("clean.get", "deploy.get", "standby.get", "standby.power"))
+        if sync or not self.hold:
+            self._end(command)
+        if name == "standby.power_off":
+            self.on_power_off()
+        return command
+
+    def _end(self, command: dict[str, Any]) -> None:
+        if command["command_status"] != "RUNNING":
+            return
+        name = command["command_name"]
+        if self.error and name.startswith("execute"):
+            command["command_status"] = "FAILED"
+            command["command_error"] = {"type": "X", "code": 500, "message": self.error}
+            return
+        command["command_status"] = "SUCCEEDED"
+        version = {"hardware_manager_version": {"generic_hardware_manager": "1.2"}}
+        command["command_result"] = {
+            "get_clean_steps": {"clean_steps": {"Generic": self.clean_steps}, **version},
+            "get_deploy_steps": {"deploy_steps": {"Generic": []}, **version},
+            "get_partition_uuids": {"root uuid": "0x1", "efi system partition uuid": "ABCD-1"},
+        }.get(name, {"result": f"{name}: done"})
+
+    @staticmethod
+    def _send(handler: BaseHTTPRequestHandler, status: int, body: dict[str, Any]) -> None:
+        data = json.dumps(body).encode()
+        handler.send_response(status)
+        handler.send_header("Content-Type", "application/json")
+        handler.send_header("Content-Length", str(len(data)))
+        handler.end_headers()
+        handler.wfile.write(data)
+
+
+class Netboot:
+    """The bus endpoint that makes machines boot: notes what it was asked."""
+
+    def __init__(self) -> None:
+        self.prepared: list[int] = []
+
+    def prepare(self, node_id: int) -> None:
+        self.prepared.append(node_id)
+
+
+@pytest.fixture
+def agent() -> Iterator[ScriptedAgent]:
+    agent = ScriptedAgent()
+    yield agent
+    agent.close()
+
+
+class ImageServer:
+    """Answers HEAD for one image."""
+
+    def __init__(self) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, *args: object) -> None:
+                pass
+
+            def do_HEAD(self) -> None:
+                found = self.path == "/image.raw"
+                self.send_response(200 if found else 404)
+                self.send_header("Content-Length", "1048576" if found else "0")
+                self.end_headers()
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+@pytest.fixture
+def image_server() -> Iterator[ImageServer]:
+    server = ImageServer()
+    yield server
+    server.close()
 
 
 @pytest.fixture

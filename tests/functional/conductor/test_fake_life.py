@@ -34,9 +34,7 @@ def test_a_node_goes_from_enroll_to_active_and_back_to_available(scene: Any) -> 
         ("adopt", "active"),
     ):
         scene.provision(node_id, verb)
-        node = scene.until(
-            node_id, lambda node, state=state: node.provision_state == state
-        )
+        node = scene.until(node_id, lambda node, state=state: node.provision_state == state)
         assert node.target_provision_state is None
         assert node.last_error is None
         assert node.operation_id is None
@@ -131,8 +129,7 @@ def test_power_on_and_off(scene: Any) -> None:
         scene.bus.call("conductor", "power", node_id=node_id, target=target)
         node = scene.until(
             node_id,
-            lambda node, state=state: node.power_state == state
-            and node.target_power_state is None,
+            lambda node, state=state: node.power_state == state and node.target_power_state is None,
         )
         assert node.provision_state == "manageable"
 

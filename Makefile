@@ -1,0 +1,61 @@
+# Every chore has a name here; `make help` lists them.
+.DEFAULT_GOAL := help
+.PHONY: help install run demo check test e2e bench docs dist clean format
+
+BIN := .venv/bin
+NODES ?= 1
+BOOT ?= bios
+STATE ?= .state
+PYTEST := $(BIN)/python -m pytest
+
+help: ## list the chores
+	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | \
+		while IFS="$$(printf '\t')" read -r name what; do printf '  make %-9s %s\n' "$$name" "$$what"; done
+
+install: ## set up only: Debian packages and the virtualenv
+	@bin/setup lab
+
+run: ## run the service on 127.0.0.1:6385, with its state in .state
+	@bin/setup
+	@exec $(BIN)/drophammer serve --state-dir $(STATE)
+
+demo: ## an empty virtual machine becomes a running system (NODES=3, BOOT=bios|uefi)
+	@bin/setup lab
+	@exec $(BIN)/drophammer demo --nodes $(NODES) --boot $(BOOT)
+
+format: ## format the code
+	@bin/setup
+	$(BIN)/ruff format -q .
+	$(BIN)/ruff check -q --fix .
+
+check: ## the inner loop: format, lint, types, imports, unit and functional tests
+	@bin/setup lab
+	$(BIN)/ruff format -q --check .
+	$(BIN)/ruff check -q .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m embedded.generated --check
+	$(PYTEST) -q -n 4 --dist loadfile tests/unit tests/functional tests/contract
+
+test: check ## everything: the inner loop, packaging and booted machines
+	$(PYTEST) -q tests/integration
+	$(PYTEST) -q -rs -m e2e tests/e2e
+
+e2e: ## only the tests that boot machines
+	@bin/setup lab
+	$(PYTEST) -q -rs -m e2e tests/e2e
+
+bench: ## speed, as ratios; nothing fails
+	@bin/setup lab
+	$(BIN)/python -m tests.bench
+
+docs: ## write the generated documents again
+	@bin/setup
+	$(BIN)/python -m embedded.generated
+
+dist: ## build wheel and sdist into dist/
+	@bin/setup
+	$(BIN)/python -m build --outdir dist .
+
+clean: ## remove what was built, the state of `make run` and the caches
+	rm -rf .venv .state .cache build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
