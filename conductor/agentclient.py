@@ -100,7 +100,8 @@ def _result(item: dict[str, Any]) -> Result:
     error = item.get("command_error")
     text = None
     if isinstance(error, dict):
-        text = ": ".join(str(error[key]) for key in ("message", "details") if error.get(key))
+        told = dict.fromkeys(str(error[key]) for key in ("message", "details") if error.get(key))
+        text = ": ".join(told)
     elif error:
         text = str(error)
     result = item.get("command_result")

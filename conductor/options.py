@@ -133,11 +133,6 @@ _CONDUCTOR: list[cfg.Opt] = [
         "deploy_ramdisk",
         help="URL of the ramdisk that goes with deploy_kernel.",
     ),
-    cfg.ListOpt(
-        "file_url_allowed_paths",
-        default=["/var/lib/drophammer"],
-        help="Folders that file:// URLs of kernels and ramdisks may point into.",
-    ),
     cfg.BoolOpt(
         "automated_clean",
         default=True,

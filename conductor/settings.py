@@ -33,7 +33,6 @@ class Settings:
     max_concurrent_clean: int = 50
     deploy_kernel: str | None = None
     deploy_ramdisk: str | None = None
-    file_url_allowed_paths: tuple[str, ...] = ("/var/lib/drophammer",)
     automated_clean: bool = True
     network_namespace: str = ""
     ramdisk_api_url: str = "http://127.0.0.1:6385"
@@ -75,7 +74,6 @@ class Settings:
             max_concurrent_clean=conf.conductor.max_concurrent_clean,
             deploy_kernel=conf.conductor.deploy_kernel,
             deploy_ramdisk=conf.conductor.deploy_ramdisk,
-            file_url_allowed_paths=tuple(conf.conductor.file_url_allowed_paths),
             automated_clean=conf.conductor.automated_clean,
             network_namespace=conf.conductor.network_namespace,
             ramdisk_api_url=conf.conductor.ramdisk_api_url.rstrip("/"),

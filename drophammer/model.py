@@ -215,7 +215,6 @@ class Operation(Base):
     state: Mapped[str] = mapped_column(String(16), index=True)
     position: Mapped[int] = mapped_column(default=0)
     request: Mapped[JSONObject] = mapped_column(default=dict)
-    agent_steps_known: Mapped[bool] = mapped_column(default=False, server_default=false())
     abort_requested: Mapped[bool] = mapped_column(default=False, server_default=false())
     progress_done: Mapped[int | None] = mapped_column(BigInteger)
     progress_total: Mapped[int | None] = mapped_column(BigInteger)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, false, or_
+from sqlalchemy import ColumnElement, Select, and_, bindparam, false, or_
 
 
 @dataclass(frozen=True)
@@ -42,5 +42,7 @@ def _beyond(page: Page, key: Any, row_id: Any, value: Any, last: int) -> ColumnE
     if value is None:
         further: ColumnElement[bool] = key.is_not(None) if page.descending else false()
         return or_(further, and_(key.is_(None), later))
-    further = key < value if page.descending else or_(key > value, key.is_(None))
-    return or_(further, and_(key == value, later))
+    # Bound, because SQLAlchemy refuses to compare with a literal True or False.
+    bound = bindparam(None, value, type_=key.type)
+    further = key < bound if page.descending else or_(key > bound, key.is_(None))
+    return or_(further, and_(key == bound, later))

@@ -11,6 +11,9 @@ import threading
 from pathlib import Path
 from types import FrameType
 
+from oslo_config import cfg
+
+from drophammer import install
 from drophammer.errors import DrophammerError
 from embedded import logs
 from embedded.options import load
@@ -45,6 +48,7 @@ def main(argv: list[str]) -> int:
         for name in ("api", "conductor", "netboot"):
             if getattr(arguments, f"no_{name}"):
                 conf.set_override(name, False, group="serve")
+        install.check()
         settle_paths(conf)
         logs.start(conf.log_level, arguments.log_file)
         service = Embedded(conf, listen=arguments.listen)
@@ -64,13 +68,15 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def settle_paths(conf: object) -> None:
-    """Files that are kept in the state folder unless configured elsewhere."""
-    root = Path(conf.state_dir)  # type: ignore[attr-defined]
-    boot = root / "boot"
-    for option, name in (("deploy_kernel", "vmlinuz"), ("deploy_ramdisk", "initrd")):
-        if getattr(conf.conductor, option) is None:  # type: ignore[attr-defined]
-            conf.set_default(option, f"file://{boot / name}", group="conductor")  # type: ignore[attr-defined]
+def settle_paths(conf: cfg.ConfigOpts) -> None:
+    """What is kept in the state folder unless it is configured to be elsewhere."""
+    root = Path(conf.state_dir)
+    for name in ("images", "boot"):
+        conf.set_default(f"{name}_dir", str(root / name), group="netboot")
+    conf.set_default("state_dir", str(root / "netboot"), group="netboot")
+    boot = Path(conf.netboot.boot_dir)
+    conf.set_default("deploy_kernel", f"file://{boot / 'vmlinuz'}", group="conductor")
+    conf.set_default("deploy_ramdisk", f"file://{boot / 'initrd'}", group="conductor")
 
 
 def print_table(service: Embedded) -> None:

@@ -47,6 +47,14 @@ class Listening:
     state: str
 
 
+class NetbootCalls:
+    """The part of netboot that other roles may call over the bus."""
+
+    def __init__(self, server: NetbootServer) -> None:
+        self.refresh = server.refresh
+        self.prepare = server.prepare
+
+
 class Embedded:
     """One process of Drophammer."""
 
@@ -107,7 +115,7 @@ class Embedded:
     def _start_netboot(self, store: Store, bus: Bus) -> None:
         server = NetbootServer(netboot.settings.Settings.from_conf(self._conf), store)
         self._run(server)
-        self._started.append(bus.serve("netboot", server, self._conf.host))
+        self._started.append(bus.serve("netboot", NetbootCalls(server), self._conf.host))
         for line in server.listening():
             self._say(*line)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import ipaddress
 import shutil
 import signal
@@ -185,7 +186,7 @@ def _drive(
             hostname=f"hammer-{number}",
             image=target,
             ssh_key=key,
-            tell=lambda what, name=machine.name: tell(name, what),
+            tell=functools.partial(tell, machine.name),
             stopping=stopping,
             boot_interface=options.boot_interface,
         )

@@ -38,9 +38,6 @@ ramdisk_listen = {address}:{RAMDISK_API_PORT}
 [conductor]
 network_namespace = {namespace}
 ramdisk_api_url = http://{address}:{RAMDISK_API_PORT}
-deploy_kernel = file://{boot_dir}/vmlinuz
-deploy_ramdisk = file://{boot_dir}/initrd
-file_url_allowed_paths = {boot_dir}
 
 [deploy]
 # The disks of the lab's machines are new files; overwriting them says nothing.
@@ -62,7 +59,6 @@ dhcp_netmask = {interface.netmask}
 ipv6_prefix = {prefix}
 images_dir = {images_dir}
 boot_dir = {boot_dir}
-file_url_allowed_paths = {boot_dir}
 """
 
 

@@ -7,7 +7,7 @@ that name; pyghmi does the talking.
 from __future__ import annotations
 
 from conductor.drivers.base import Management, Power
-from conductor.ipmi.target import from_driver_info
+from conductor.ipmi.target import flag, from_driver_info
 from drophammer.errors import Invalid
 from drophammer.model import Node
 
@@ -39,7 +39,15 @@ class IpmiManagement(Management):
 
     def set_boot_device(self, node: Node, device: str, *, persistent: bool, uefi: bool) -> None:
         self.box.ipmi.set_boot_device(
-            from_driver_info(node.driver_info), device, persistent=persistent, uefi=uefi
+            from_driver_info(node.driver_info),
+            device,
+            persistent=persistent,
+            uefi=uefi,
+            disable_timeout=flag(
+                node.driver_info,
+                "ipmi_disable_boot_timeout",
+                self.box.settings.ipmi_disable_boot_timeout,
+            ),
         )
 
 

@@ -139,8 +139,13 @@ def test_of_sixteen_racing_holders_one_wins_each_node_and_none_fails_otherwise(
 
 def test_a_failed_transaction_leaves_nothing(store: Store) -> None:
     node_id = add_node(store)
-    with pytest.raises(ZeroDivisionError), store.write() as session:
-        store.reserve(session, node_id, A, "deploy")
-        _ = 1 / 0
+
+    def fail_half_way() -> None:
+        with store.write() as session:
+            store.reserve(session, node_id, A, "deploy")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_half_way()
     with store.read() as session:
         assert session.get_one(Node, node_id).lease_owner is None

@@ -1,0 +1,96 @@
+"""``drophammer serve`` as its users have it: a process, its output, signals."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+
+class Served:
+    """One running ``drophammer serve``."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
+        self.process = process
+        self.url = f"http://127.0.0.1:{port}"
+        self.output = ""
+
+    def until(self, text: str, seconds: float = 20) -> str:
+        """All output so far, once ``text`` is in it."""
+        assert self.process.stdout is not None
+        end = time.monotonic() + seconds
+        while text not in self.output:
+            left = end - time.monotonic()
+            ready, _, _ = select.select([self.process.stdout], [], [], max(0, left))
+            chunk = os.read(self.process.stdout.fileno(), 65536) if ready else b""
+            assert chunk, f"no {text!r} in: {self.output}"
+            self.output += chunk.decode()
+        return self.output
+
+    def stop(self, number: int = signal.SIGINT) -> float:
+        """Signal it and return how many seconds it took to end."""
+        began = time.monotonic()
+        self.process.send_signal(number)
+        self.process.wait(10)
+        return time.monotonic() - began
+
+
+def free_port(kind: int = socket.SOCK_STREAM) -> int:
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A configuration whose ports are free ones."""
+    path = tmp_path / "drophammer.conf"
+    path.write_text(
+        f"[netboot]\nhttp_port = {free_port()}\ntftp_port = {free_port(socket.SOCK_DGRAM)}\n"
+    )
+    return path
+
+
+@pytest.fixture
+def serve(tmp_path: Path, config: Path) -> Iterator[Callable[..., Served]]:
+    """Start ``drophammer serve`` with more arguments."""
+    started: list[Served] = []
+
+    def start(*arguments: str, listen: str | None = None) -> Served:
+        port = free_port()
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "embedded",
+                "serve",
+                "--config-file",
+                str(config),
+                "--state-dir",
+                str(tmp_path / "state"),
+                "--listen",
+                listen or f"127.0.0.1:{port}",
+                *arguments,
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        served = Served(process, port)
+        started.append(served)
+        return served
+
+    yield start
+    for served in started:
+        if served.process.poll() is None:
+            served.process.kill()
+        served.process.wait()
+        assert served.process.stdout is not None
+        served.process.stdout.close()

@@ -1,0 +1,145 @@
+"""The embedded service starts, says what listens where, refuses what is wrong, and stops."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+
+
+def ask(url: str, method: str = "GET", body: Any = None) -> Any:
+    response = urllib3.request(
+        method,
+        url,
+        body=None if body is None else json.dumps(body),
+        headers={"X-OpenStack-Ironic-API-Version": "1.80"},
+        retries=False,
+        timeout=10,
+    )
+    assert response.status < 300, response.data
+    return json.loads(response.data) if response.data else None
+
+
+def test_it_prints_what_is_listening_where_and_serves_a_whole_life(serve: Any) -> None:
+    served = serve()
+    table = served.until("Ctrl-C stops it.")
+    assert f"api           {served.url}" in table
+    assert "auth: noauth" in table
+    assert "tftp          127.0.0.1:" in table
+    assert "fake-hardware, ipmi" in table
+    node = ask(f"{served.url}/v1/nodes", "POST", {"driver": "fake-hardware"})["uuid"]
+    for verb, goal in (("manage", "manageable"), ("provide", "available"), ("active", "active")):
+        ask(f"{served.url}/v1/nodes/{node}/states/provision", "PUT", {"target": verb})
+        end = time.monotonic() + 10
+        while ask(f"{served.url}/v1/nodes/{node}")["provision_state"] != goal:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+    operations = ask(f"{served.url}/v1/nodes/{node}/operations")["operations"]
+    assert [(o["verb"], o["state"]) for o in operations] == [
+        ("active", "done"),
+        ("provide", "done"),
+        ("manage", "done"),
+    ]
+    events = ask(f"{served.url}/v1/nodes/{node}/events")["events"]
+    assert "deploying -> active" in [event["message"] for event in events]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_it_cleanly_within_five_seconds(serve: Any, number: int) -> None:
+    served = serve()
+    served.until("Ctrl-C stops it.")
+    idle = socket.create_connection(("127.0.0.1", int(served.url.rpartition(":")[2])))
+    half_sent = socket.create_connection(("127.0.0.1", int(served.url.rpartition(":")[2])))
+    half_sent.sendall(b"GET /v1 HTTP/1.1\r\nHost: x\r\n")
+    assert served.stop(number) < 5
+    assert served.process.returncode == 0
+    served.until("Stopped.")
+    idle.close()
+    half_sent.close()
+
+
+def test_what_it_knew_is_there_after_a_restart(serve: Any) -> None:
+    first = serve()
+    first.until("Ctrl-C stops it.")
+    node = ask(f"{first.url}/v1/nodes", "POST", {"driver": "fake-hardware", "name": "a"})
+    first.stop()
+    second = serve()
+    second.until("Ctrl-C stops it.")
+    assert ask(f"{second.url}/v1/nodes/a")["uuid"] == node["uuid"]
+
+
+def failed(served: Any) -> str:
+    assert served.process.wait(20) == 1
+    assert served.process.stdout is not None
+    text = served.process.stdout.read().decode()
+    assert "Traceback" not in text
+    return str(text)
+
+
+def test_without_authentication_it_listens_on_loopback_only(serve: Any) -> None:
+    assert "http_basic" in failed(serve(listen="0.0.0.0:0"))
+
+
+def test_an_address_in_use_is_named(serve: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        text = failed(serve(listen=f"127.0.0.1:{port}"))
+    assert f"Cannot listen on 127.0.0.1:{port}: Address already in use" in text
+    assert "--listen" in text
+
+
+def test_a_state_folder_that_cannot_be_used_is_named(serve: Any, tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("a file")
+    text = failed(serve())
+    assert str(tmp_path / "state") in text
+    assert "--state-dir" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[api]\nport = many\n", "port"),
+        ("[DEFAULT]\nenabled_hardware_types = ipmi, toaster\n", "toaster"),
+        ("[fake]\ndeploy_delay = soon\n", "deploy_delay"),
+        ("not a configuration", "drophammer.conf"),
+    ],
+)
+def test_a_wrong_configuration_is_refused_with_the_place(
+    serve: Any, config: Path, text: str, words: str
+) -> None:
+    config.write_text(config.read_text() + text)
+    assert words in failed(serve())
+
+
+def test_roles_can_be_switched_off(serve: Any) -> None:
+    served = serve("--no-netboot")
+    table = served.until("Ctrl-C stops it.")
+    assert "tftp" not in table
+    assert ask(f"{served.url}/v1/drivers")["drivers"]
+
+
+def test_nothing_is_monkey_patched() -> None:
+    script = (
+        "import embedded.service, embedded.serve, socket, threading, time, sys\n"
+        "assert socket.socket.__module__ == 'socket', socket.socket.__module__\n"
+        "assert time.sleep.__module__ == 'time' and 'eventlet' not in sys.modules\n"
+        "assert threading.Thread.__module__ == 'threading'\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=30)
+
+
+def test_an_unknown_command_is_answered_with_those_that_exist() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "embedded", "fly"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "no command 'fly'" in done.stderr
+    assert "serve" in done.stderr
