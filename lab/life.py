@@ -17,7 +17,8 @@ from lab.rest import Rest
 
 POLL_SECONDS = 0.15
 UP = r"DROPHAMMER-UP hostname=(\S+) keys=(\d+)"
-_LAST_EVENTS = 8
+_LAST_EVENTS = 6
+_LAST_HEARD = 4
 
 
 class Failed(DrophammerError):
@@ -206,9 +207,14 @@ class Life:
         except Exception as other:  # The report must come out whatever else is broken.
             events = []
             lines.append(f"(the API could not be asked for more: {other})")
-        if events:
-            lines.append("Last seen of it:")
-            lines += [_event_line(event) for event in events[-_LAST_EVENTS:]]
+        heard = [event for event in events if event["source"] in ("netboot", "agent")]
+        for title, last in (
+            ("Last seen of it on the wire:", heard[-_LAST_HEARD:]),
+            ("Last events:", events[-_LAST_EVENTS:]),
+        ):
+            if last:
+                lines.append(title)
+                lines += [_event_line(event) for event in last]
         tail = SerialLog(self.machine.serial_log).tail(12)
         if tail:
             lines.append("Its serial console ends with:")
