@@ -31,7 +31,7 @@ LAN_CHANNEL = 1
 ALREADY_ACTIVE = NOT_ACTIVE = 0x80
 
 _RMCP = b"\x06\x00\xff\x07"
-_OPEN, _RAKP1, _RAKP3 = 0x10, 0x12, 0x14
+_IPMI, _SOL, _OPEN, _RAKP1, _RAKP3 = 0x00, 0x01, 0x10, 0x12, 0x14
 _AUTHENTICATION_CAPABILITIES, _CIPHER_SUITES = 0x38, 0x54
 # What slicing and unpacking a packet of any content can raise.
 _MALFORMED = (IndexError, KeyError, ValueError, TypeError, struct.error)
@@ -112,16 +112,12 @@ class LabBmc(bmc.Bmc):  # type: ignore[misc]
         self._woken.recv(4096)
 
     def _read_network(self) -> None:
-        while True:
-            try:
-                data, client = self.serversocket.recvfrom(4096, socket.MSG_DONTWAIT)
-            except BlockingIOError:
-                return
-            except ConnectionError:
-                continue  # an earlier answer met a closed port
-            self.datagram(data, client)
-            if self._stopping:
-                return
+        """One packet only: what it changed must be followed up before the next one."""
+        try:
+            data, client = self.serversocket.recvfrom(4096, socket.MSG_DONTWAIT)
+        except (BlockingIOError, ConnectionError):
+            return  # nothing there, or an earlier answer met a closed port
+        self.datagram(data, client)
 
     def datagram(self, data: bytes, client: tuple[Any, ...]) -> None:
         """Handle one packet. Never raises for what a packet may contain."""
@@ -152,7 +148,7 @@ class LabBmc(bmc.Bmc):  # type: ignore[misc]
         if kind == _OPEN:
             self._open_session(payload, client)
             return
-        if session_id == 0 and kind == 0:
+        if session_id == 0 and kind == _IPMI:
             self._sessionless(payload, client, old=False)
             return
         logging_in = kind in (_RAKP1, _RAKP3)
@@ -163,7 +159,7 @@ class LabBmc(bmc.Bmc):  # type: ignore[misc]
             session.rakp1(payload)
         elif kind == _RAKP3:
             session.rakp3(payload)
-        else:
+        elif kind in (_IPMI, _SOL):
             session.packet(bytearray(data))
 
     # -- before a session ---------------------------------------------------
@@ -181,7 +177,10 @@ class LabBmc(bmc.Bmc):  # type: ignore[misc]
             wrapped = _RMCP + bytes(9) + bytes([len(answer)]) + answer
         else:
             wrapped = _RMCP + b"\x06\x00" + bytes(8) + struct.pack("<H", len(answer)) + answer
-        self.serversocket.sendto(wrapped, client)
+        try:
+            self.serversocket.sendto(wrapped, client)
+        except OSError as error:
+            LOG.debug("no answer to %s: %s", client, error)
 
     def _open_session(self, request: bytes, client: tuple[Any, ...]) -> None:
         session = rmcp.ServerSession(self, client)

@@ -23,29 +23,17 @@ class UnknownBootDevice(ValueError):
 
 
 class BootFlags:
-    """Boot flags of one controller; safe to use from several threads.
-
-    ``generation`` changes with every change of the flags. A boot is consumed
-    for the generation it was started with, so that a flag written while the
-    machine was already starting is kept for the boot after it.
-    """
+    """Boot flags of one controller; safe to use from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._raw = bytes(5)
-        self._generation = 0
 
     @property
     def raw(self) -> bytes:
         """The five bytes of parameter 5 as they read now."""
         with self._lock:
             return self._raw
-
-    @property
-    def generation(self) -> int:
-        """A number that is new after every change."""
-        with self._lock:
-            return self._generation
 
     def set(self, raw: bytes) -> None:
         """Take over parameter 5 (5 bytes; missing ones count as 0).
@@ -57,26 +45,17 @@ class BootFlags:
         if device not in _DEVICE_ORDERS:
             raise UnknownBootDevice(f"boot device {device} is not one of {sorted(_DEVICE_ORDERS)}")
         with self._lock:
-            self._change(raw)
-
-    def next_boot(self) -> tuple[tuple[str, ...], int]:
-        """The device order of the next boot, and the generation it belongs to."""
-        with self._lock:
-            if not self._raw[0] & _VALID:
-                return DEFAULT_ORDER, self._generation
-            return _DEVICE_ORDERS[device_of(self._raw)], self._generation
-
-    def consume(self, generation: int) -> None:
-        """A boot with the order of ``generation`` has begun: a one-time override ends."""
-        with self._lock:
-            one_time = self._raw[0] & _VALID and not self._raw[0] & _PERSISTENT
-            if one_time and generation == self._generation:
-                self._change(bytes(5))
-
-    def _change(self, raw: bytes) -> None:
-        if raw != self._raw:
             self._raw = raw
-            self._generation += 1
+
+    def take(self) -> tuple[str, ...]:
+        """The device order of a boot that begins now; a one-time override ends with it."""
+        with self._lock:
+            raw = self._raw
+            if not raw[0] & _VALID:
+                return DEFAULT_ORDER
+            if not raw[0] & _PERSISTENT:
+                self._raw = bytes(5)
+            return _DEVICE_ORDERS[device_of(raw)]
 
 
 def device_of(raw: bytes) -> int:

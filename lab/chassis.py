@@ -101,7 +101,6 @@ class Chassis:
             self._flags.set(value)
         except bootflags.UnknownBootDevice:
             return INVALID_FIELD, b""
-        self._machine.boot_flags_changed()
         return OK, b""
 
     def _get_boot_options(self, data: bytes) -> Answer:

@@ -13,15 +13,18 @@ import select
 import socket
 import sys
 import termios
+import time
 import tty
 from collections.abc import Iterator
 from pathlib import Path
 
 from drophammer import errors
-from lab import console, faults, hardware, image
+from lab import console, faults, hardware, image, serviceconf
 from lab.lab import STATE_DIR, Lab, LabMachine, Plan
 
 CACHE_DIR = Path("/var/cache/drophammer")
+BOOT_DIR = Path("/var/lib/drophammer/boot")
+IMAGES_DIR = Path("/var/lib/drophammer/images")
 _LEAVE = b"\x1d"  # Ctrl-]
 
 
@@ -59,6 +62,18 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument(
         "--bmc-per-address", action="store_true", help="controllers at 127.0.1.N, all on one port"
     )
+    up.add_argument(
+        "--boot-dir",
+        type=Path,
+        default=BOOT_DIR,
+        help="where `drophammer ramdisk build` has put kernel and ramdisk (default: %(default)s)",
+    )
+    up.add_argument(
+        "--images-dir",
+        type=Path,
+        default=IMAGES_DIR,
+        help="folder of images to serve to the machines (default: %(default)s)",
+    )
     up.set_defaults(run=_up)
 
     commands.add_parser("status", parents=[where], help="show the machines").set_defaults(
@@ -93,14 +108,36 @@ def _lab(options: argparse.Namespace) -> Lab:
 
 def _up(options: argparse.Namespace) -> int:
     fields = {field.name for field in dataclasses.fields(Plan)}
-    wanted = {name: value for name, value in vars(options).items() if name in fields}
-    machines = _lab(options).up(Plan(**wanted))
+    plan = Plan(**{name: value for name, value in vars(options).items() if name in fields})
+    machines = _lab(options).up(plan)
     _print_table(machines)
+    print("\n" + "\n".join(_serving(options, plan)))
     print("\nTo enroll them:")
     for one in machines:
         print("\n".join(enrolment(one)))
     print(f"\nTheir network is in the namespace {_lab(options).namespace} (ip netns exec ...).")
     return 0
+
+
+def _serving(options: argparse.Namespace, plan: Plan) -> list[str]:
+    """How to run a service for this lab; its configuration is written beside the machines."""
+    made = _lab(options)
+    boot_dir = options.boot_dir.resolve()
+    config = made.directory / "drophammer.conf"
+    config.write_text(
+        serviceconf.render(
+            namespace=made.namespace,
+            addresses=plan.addresses,
+            state_dir=made.directory / "service",
+            boot_dir=boot_dir,
+            images_dir=options.images_dir.resolve(),
+            boot_mode=plan.firmware,
+        )
+    )
+    lines = ["To run a service for them:"]
+    if not (boot_dir / "initrd").exists():
+        lines.append(f"drophammer ramdisk build --output {boot_dir}")
+    return [*lines, f"drophammer serve --config-file {config}"]
 
 
 def _status(options: argparse.Namespace) -> int:
@@ -133,15 +170,29 @@ def _console(options: argparse.Namespace) -> int:
     if options.log or not one.is_on:
         print("\n".join(console.SerialLog(one.serial_log).lines()))
         return 0
-    with socket.socket(socket.AF_UNIX) as serial:
+    print(f"Serial port of {one.name}; Ctrl-] leaves.", file=sys.stderr)
+    with _raw_terminal():
+        # Each boot of the machine opens its serial port anew.
+        while (serial := _serial_of(one)) is not None:
+            with serial:
+                if _relay(serial):
+                    return 0
+    print(f"{one.name} is off.", file=sys.stderr)
+    return 0
+
+
+def _serial_of(one: LabMachine) -> socket.socket | None:
+    """A connection to the serial port, None when the machine stays off for a second."""
+    for _ in range(20):
+        serial = socket.socket(socket.AF_UNIX)
         try:
             serial.connect(str(one.serial_socket))
-        except OSError as error:
-            raise errors.Unavailable(f"the serial port of {one.name}: {error.strerror}") from error
-        print(f"Serial port of {one.name}; Ctrl-] leaves.", file=sys.stderr)
-        with _raw_terminal():
-            _relay(serial)
-    return 0
+        except OSError:
+            serial.close()
+            time.sleep(0.05)
+        else:
+            return serial
+    return None
 
 
 def enrolment(one: LabMachine) -> list[str]:
@@ -179,8 +230,8 @@ def _in_words(switches: faults.Faults) -> str:
     return ", ".join(on) or "none"
 
 
-def _relay(serial: socket.socket) -> None:
-    """Carry bytes between terminal and serial port until either ends or Ctrl-] is typed."""
+def _relay(serial: socket.socket) -> bool:
+    """Carry bytes between terminal and serial port. True when the user left, by Ctrl-]."""
     keyboard: int | None = sys.stdin.fileno()
     while True:
         watched: list[socket.socket | int] = [serial]
@@ -188,18 +239,25 @@ def _relay(serial: socket.socket) -> None:
             watched.append(keyboard)
         ready, _, _ = select.select(watched, [], [])
         if serial in ready:
-            written = serial.recv(4096)
+            written = _received(serial)
             if not written:
-                return
+                return False
             os.write(sys.stdout.fileno(), written)
         if keyboard in ready and keyboard is not None:
             typed = os.read(keyboard, 4096)
             if _LEAVE in typed:
-                return
+                return True
             if typed:
                 serial.sendall(typed)
             else:
                 keyboard = None
+
+
+def _received(serial: socket.socket) -> bytes:
+    try:
+        return serial.recv(4096)
+    except ConnectionError:
+        return b""
 
 
 @contextlib.contextmanager

@@ -111,6 +111,8 @@ def qemu_argv(spec: MachineSpec, order: tuple[str, ...], qmp_fd: int, serial_fd:
         spec.program,
         *("-name", escaped(spec.name), "-uuid", str(spec.uuid)),
         *("-nodefaults", "-no-user-config", "-display", "none", "-vga", "none"),
+        # A reset ends QEMU: its supervisor starts the next boot with a new order.
+        "-no-reboot",
         *_board(spec),
         *("-accel", "kvm" if spec.accel == "kvm" else "tcg,thread=multi", "-cpu", "max"),
         *("-smp", str(spec.cpus), "-m", str(spec.memory)),
@@ -223,19 +225,3 @@ def escaped(value: str | Path) -> str:
 def _one_of(what: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
         raise errors.Invalid(f"{value!r} is no {what} of the lab; known: {', '.join(known)}")
-
-
-def replug_commands(order: tuple[str, ...], highest: int) -> list[tuple[str, dict[str, Any]]]:
-    """Monitor commands that set ``order`` for the next reset of a running machine.
-
-    ``highest`` is the highest boot index in use. QEMU refuses a number twice,
-    so devices move behind that: with two devices it is one command, and no
-    reset can meet an order that is half changed.
-    """
-    return [
-        (
-            "qom-set",
-            {"path": f"/machine/peripheral/{device}", "property": "bootindex", "value": index},
-        )
-        for index, device in enumerate(order[1:], start=highest + 1)
-    ]

@@ -23,7 +23,7 @@ from lab import debs, kernel
 SIZE_MIB = 64
 MARKER = "DROPHAMMER-UP"
 
-_FORMAT = 1  # counts up when the way of building changes the image
+_FORMAT = 2  # counts up when the way of building changes the image
 _SECTOR = 512
 _FIRST_SECTOR = 2048
 _LABEL = "DROPHAMMER"
@@ -157,12 +157,12 @@ def _partition(vmlinuz: Path, initrd: Path, scratch: Path) -> Path:
 
 
 def master_boot_record(code: bytes, sectors: int) -> bytes:
-    """The first sector: boot code and one active FAT32 partition from 1 MiB to the end.
+    """The first sector: boot code and one active EFI system partition from 1 MiB to the end.
 
-    ``code`` is at most 440 bytes; ``sectors`` is the size of the disk.
+    The type (0xEF) is what UEFI firmware looks for; syslinux only wants it active. ``code`` is at most 440 bytes; ``sectors`` is the size of the disk.
     """
     beyond_chs = b"\xfe\xff\xff"
-    entry = b"\x80" + beyond_chs + b"\x0c" + beyond_chs
+    entry = b"\x80" + beyond_chs + b"\xef" + beyond_chs
     entry += struct.pack("<II", _FIRST_SECTOR, sectors - _FIRST_SECTOR)
     return code[:440].ljust(440, b"\0") + b"DHTI\0\0" + entry + bytes(48) + b"\x55\xaa"
 

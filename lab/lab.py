@@ -60,7 +60,7 @@ class LabMachine:
     @property
     def is_on(self) -> bool:
         """Whether its QEMU runs, without asking the controller."""
-        qemu = processes.recorded(self.directory / "qemu.pid")
+        qemu = processes.recorded(self.directory / machine.PID_FILE)
         return qemu is not None and qemu.alive
 
     @property
@@ -293,7 +293,7 @@ class Lab:
 
     def _processes(self) -> Iterator[processes.Process]:
         """Controllers first: they end their QEMU themselves. Then whoever is left."""
-        for name in (supervisor.PID_FILE, "qemu.pid"):
+        for name in (supervisor.PID_FILE, machine.PID_FILE):
             for file in sorted(self.directory.glob(f"*/{name}")):
                 if (process := processes.recorded(file)) is not None:
                     yield process

@@ -1,16 +1,16 @@
 """One virtual machine's power: starting, stopping, resetting a QEMU process.
 
-While a machine runs, its QEMU always holds the order of the *next* boot, so a
-reset from outside and a reboot by the guest take the same path and a one-time
-override is used once. The end of the process is noticed by waiting on it.
-Knows nothing of IPMI.
+Each boot is a QEMU process of its own, with the device order of that boot on
+its command line: a reset, from outside or by the guest, starts the next one.
+(Changing the order of a running QEMU cannot be exact: SeaBIOS resets the
+machine again on its way up, so resets cannot be told from boots.) The end of a
+process is noticed by waiting on it. Knows nothing of IPMI.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import threading
@@ -21,8 +21,8 @@ from drophammer import errors
 from lab import bootflags, hardware, processes, qmp
 
 DISK_MIB = 5 * 1024
-READY_SECONDS = 15.0
-EXIT_SECONDS = 10.0
+PID_FILE = "qemu.pid"
+PATIENCE_SECONDS = 15.0
 _SOCKET_PATH_LIMIT = 107
 
 
@@ -31,46 +31,42 @@ class PoweredOff(errors.HardwareError):
 
 
 class Machine:
-    """Power over one machine.
-
-    ``power_on`` must be called by a thread that lives as long as the machine
-    (in practice the main one): the kernel kills QEMU when that thread ends.
-    """
+    """Power over one machine. ``on_change`` is told in words, on any thread."""
 
     def __init__(
         self,
         spec: hardware.MachineSpec,
         boot: bootflags.BootFlags,
-        on_power: Callable[[bool], None] = lambda on: None,
+        on_change: Callable[[str], None] = lambda what: None,
     ) -> None:
         self.spec = spec
         self._boot = boot
-        self._on_power = on_power
+        self._on_change = on_change
         self._run: _Run | None = None
 
     @property
     def is_on(self) -> bool:
-        return self._run is not None and not self._run.gone.is_set()
+        return self._run is not None and not self._run.gone
 
     def power_on(self) -> None:
         """Start QEMU; nothing happens when it already runs. Raises HardwareError."""
-        if self.is_on:
-            return
-        self._run = _Run(self.spec, self._boot, self._on_power)
+        if not self.is_on:
+            self._run = _Run(self.spec, self._boot, self._on_change)
+            self._run.start()
 
     def power_off(self) -> None:
         """Cut the power: the machine is off when this returns."""
         if self._run is not None:
-            self._run.kill()
+            self._run.end()
 
     def power_cycle(self) -> None:
         """Off and on again. Raises PoweredOff when it is off."""
-        self._running().kill()
+        self._running().end()
         self.power_on()
 
     def reset(self) -> None:
         """Restart the firmware with the boot order that holds now."""
-        self._running().command("system_reset")
+        self._running().restart()
 
     def press_power_button(self) -> None:
         """Ask the guest by ACPI to shut down; it may take its time or refuse."""
@@ -80,108 +76,122 @@ class Machine:
         """Send a non-maskable interrupt to the guest."""
         self._running().command("inject-nmi")
 
-    def boot_flags_changed(self) -> None:
-        """Hand the new order to a running machine, for its next reset."""
-        if self._run is not None and self.is_on:
-            self._run.plug_next_boot(wait=True)
-
     def _running(self) -> _Run:
-        if self._run is None or self._run.gone.is_set():
+        if self._run is None or self._run.gone:
             raise PoweredOff(f"{self.spec.name} is powered off")
         return self._run
 
 
 class _Run:
-    """One life of a QEMU process, from power on to off."""
+    """One time of being powered on: boots until the power is cut or the guest powers off.
+
+    A thread of its own starts the processes and lives as long as they may,
+    because the kernel kills QEMU when the thread that started it ends.
+    """
 
     def __init__(
         self,
         spec: hardware.MachineSpec,
         boot: bootflags.BootFlags,
-        on_power: Callable[[bool], None],
+        on_change: Callable[[str], None],
     ) -> None:
         self._spec = spec
         self._boot = boot
-        self._on_power = on_power
-        self.gone = threading.Event()
-        self._ready = threading.Event()
+        self._on_change = on_change
+        self._changed = threading.Condition()
+        self._process: subprocess.Popen[bytes] | None = None
         self._monitor: qmp.Monitor | None = None
-        self._plugging = threading.Lock()
-        order, self._plugged = boot.next_boot()
-        self._highest = len(order) - 1
-        self._process = _spawn(spec, order)
-        boot.consume(self._plugged)
-        processes.record(spec.directory / "qemu.pid", self._process.pid)
-        on_power(True)
-        threading.Thread(target=self._keep, name=f"keep-{spec.name}", daemon=True).start()
+        self._boots = 0
+        self._again = False
+        self._ending = False
+        self._failure: Exception | None = None
+        self.gone = False
 
-    def kill(self) -> None:
-        """End QEMU at once. Raises HardwareError when even that does not work."""
-        self._process.send_signal(signal.SIGKILL)
-        if not self.gone.wait(EXIT_SECONDS):
-            raise errors.HardwareError(
-                f"{self._spec.name}: QEMU process {self._process.pid} does not end"
-            )
+    def start(self) -> None:
+        """Begin the first boot. Raises HardwareError when it cannot."""
+        threading.Thread(target=self._keep, name=f"keep-{self._spec.name}", daemon=True).start()
+        self._wait_for(lambda: self._boots > 0, "QEMU does not start")
+
+    def end(self) -> None:
+        """Cut the power. Raises HardwareError when even that does not work."""
+        with self._changed:
+            self._ending = True
+            if self._process is not None:
+                self._process.kill()
+        self._wait_for(lambda: self.gone, "QEMU does not end")
+
+    def restart(self) -> None:
+        """End this boot and begin the next one."""
+        with self._changed:
+            before = self._boots
+            self._again = True
+            if self._process is not None:
+                self._process.kill()
+        self._wait_for(lambda: self._boots > before, "QEMU does not start again")
 
     def command(self, name: str) -> None:
         """Run a monitor command once the monitor is there."""
-        self._wait_for_monitor().execute(name)
-
-    def plug_next_boot(self, wait: bool) -> None:
-        """Give QEMU the order of the next boot."""
-        monitor = self._wait_for_monitor() if wait else self._monitor
+        self._wait_for(lambda: self._monitor is not None, "QEMU does not answer")
+        monitor = self._monitor
         if monitor is None:
-            return
-        # An order that was read first must not be handed over last.
-        with self._plugging:
-            pending = self._submit_order(monitor)
-        if wait and not pending.done.wait(qmp.ANSWER_SECONDS):
-            raise errors.HardwareError(f"{self._spec.name}: QEMU took no boot order in time")
-        if wait and pending.error:
-            raise errors.HardwareError(f"{self._spec.name}: boot order: {pending.error}")
+            raise PoweredOff(f"{self._spec.name} is powered off")
+        monitor.execute(name)
 
-    def _submit_order(self, monitor: qmp.Monitor) -> qmp.Pending:
-        order, generation = self._boot.next_boot()
-        *first, last = hardware.replug_commands(order, self._highest)
-        self._highest += len(order) - 1
-
-        def plugged() -> None:
-            self._plugged = generation
-
-        for name, arguments in first:
-            monitor.submit(name, arguments)
-        return monitor.submit(*last, then=plugged)
-
-    def _wait_for_monitor(self) -> qmp.Monitor:
-        if not self._ready.wait(READY_SECONDS) or self._monitor is None:
-            raise errors.HardwareError(
-                f"{self._spec.name}: QEMU does not answer; see {self._spec.qemu_log}"
-            )
-        return self._monitor
+    def _wait_for(self, condition: Callable[[], bool], otherwise: str) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: condition() or self.gone, PATIENCE_SECONDS)
+            if condition():
+                return
+            why = self._failure or f"see {self._spec.qemu_log}"
+            raise errors.HardwareError(f"{self._spec.name}: {otherwise}: {why}")
 
     def _keep(self) -> None:
-        """Follow the process: its monitor first, then its end."""
         try:
-            self._monitor = qmp.Monitor(self._spec.qmp_socket, self._event)
-            self._monitor.run(self._monitor_ready)
-        except (OSError, ValueError):
-            # Only a QEMU that is ending closes or garbles its monitor.
-            pass
+            while self._begin():
+                self._follow()
+        except (OSError, errors.DrophammerError) as error:
+            self._failure = error
         finally:
-            self._process.wait()
-            (self._spec.directory / "qemu.pid").unlink(missing_ok=True)
-            self.gone.set()
-            self._ready.set()
-            self._on_power(False)
+            (self._spec.directory / PID_FILE).unlink(missing_ok=True)
+            with self._changed:
+                self.gone = True
+                self._changed.notify_all()
+            self._on_change("is off")
 
-    def _monitor_ready(self) -> None:
-        self.plug_next_boot(wait=False)
-        self._ready.set()
+    def _begin(self) -> bool:
+        """Start the next boot, unless there is none."""
+        with self._changed:
+            if self._ending or (self._boots and not self._again):
+                return False
+            self._again = False
+            order = self._boot.take()
+            self._process = _spawn(self._spec, order)
+            processes.record(self._spec.directory / PID_FILE, self._process.pid)
+            self._boots += 1
+            self._changed.notify_all()
+        self._on_change(f"boots from {', '.join(order)}")
+        return True
+
+    def _follow(self) -> None:
+        """Listen to the monitor until QEMU closes it, then wait for the process."""
+        assert self._process is not None
+        try:
+            monitor = qmp.Monitor(self._spec.qmp_socket, self._event)
+            monitor.run(lambda: self._set_monitor(monitor))
+        except (OSError, ValueError):
+            pass  # only a QEMU that is ending closes or garbles its monitor
+        finally:
+            self._set_monitor(None)
+            self._process.wait()
+
+    def _set_monitor(self, monitor: qmp.Monitor | None) -> None:
+        with self._changed:
+            self._monitor = monitor
+            self._changed.notify_all()
 
     def _event(self, name: str, data: dict[str, object]) -> None:
-        if name == "RESET":
-            self._boot.consume(self._plugged)
-            self.plug_next_boot(wait=False)
+        if name == "SHUTDOWN" and str(data.get("reason", "")).endswith("reset"):
+            self._again = True
 
 
 def prepare(spec: hardware.MachineSpec, disk_mib: int = DISK_MIB) -> None:

@@ -107,6 +107,7 @@ def _build(namespace: str, machines: int, addresses: Addresses) -> None:
     _ip(*inside, *f"link set {BRIDGE} up".split())
     for number in range(1, machines + 1):
         _ip(*inside, *f"tuntap add dev {tap_of(number)} mode tap".split())
+        _ip(*inside, *f"link set {tap_of(number)} addrgenmode none".split())
         _ip(*inside, *f"link set {tap_of(number)} master {BRIDGE} up".split())
 
 

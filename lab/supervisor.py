@@ -61,8 +61,8 @@ def _controller(directory: Path, options: argparse.Namespace) -> bmc.LabBmc:
     flags = bootflags.BootFlags()
     controllers: list[bmc.LabBmc] = []
 
-    def power_changed(on: bool) -> None:
-        LOG.info("%s is %s", spec.name, "on" if on else "off")
+    def power_changed(what: str) -> None:
+        LOG.info("%s %s", spec.name, what)
         for one in controllers:
             one.wake()
 
