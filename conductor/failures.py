@@ -53,10 +53,11 @@ def _leave_safe(task: Task, step: Step | None) -> dict[str, object]:
 
 
 def _leave_ramdisk(task: Task, *, power_off: bool) -> None:
-    booted = task.driver.deploy.uses_agent or task.node.inspect_interface == "agent"
-    if not booted:
-        return
     try:
+        inspecting = task.node.provision_state in (states.INSPECTING, states.INSPECT_WAIT)
+        worker = task.driver.inspect if inspecting else task.driver.deploy
+        if not worker.uses_agent:
+            return
         task.driver.boot.clean_up(task)
         if power_off:
             task.driver.power.send(task.node, "off")

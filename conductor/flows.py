@@ -22,7 +22,13 @@ from conductor.steps import CONDUCTOR_STEPS, agent_step
 from conductor.task import Task
 from conductor.workers import Workers
 from drophammer import operations, states
-from drophammer.errors import DrophammerError, LeaseLost, NodeLocked, Unsupported
+from drophammer.errors import (
+    DrophammerError,
+    LeaseLost,
+    NodeLocked,
+    NotFound,
+    Unsupported,
+)
 from drophammer.model import Node, Step
 from drophammer.operations import StepSpec
 
@@ -43,6 +49,8 @@ def plan_inspect(node: Node, driver: Driver) -> list[StepSpec]:
     """Boot the ramdisk, take its facts, power off."""
     driver.power.validate(node)
     driver.inspect.validate(node)
+    if driver.inspect.uses_agent:
+        driver.boot.validate(node)
     return driver.inspect.steps(node)
 
 
@@ -65,6 +73,8 @@ def plan_deploy(node: Node, driver: Driver) -> list[StepSpec]:
     """Whatever the node's deploy interface says."""
     driver.power.validate(node)
     driver.deploy.validate(node)
+    if driver.deploy.uses_agent:
+        driver.boot.validate(node)
     return driver.deploy.deploy_steps(node)
 
 
@@ -140,12 +150,19 @@ class Runner:
                 pass
         except LeaseLost:
             LOG.warning("node %s: lost the lease; another conductor goes on", task.node.uuid)
+        except Exception:
+            # Most likely the database is away. The journal is intact: given back,
+            # the node is found by the next sweep and its step visited again.
+            LOG.exception("node %s: work was interrupted", task.node.uuid)
+            task.release()
 
     def _nudged(self, task_of: Callable[[], Task | None]) -> None:
         try:
             task = task_of()
         except NodeLocked:
             return  # The holder compares the heartbeat counter before it waits.
+        except NotFound:
+            return  # Deleted since.
         if task is not None:
             self.run(task)
 

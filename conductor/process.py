@@ -20,6 +20,7 @@ from drophammer.netns import Namespace
 from drophammer.store import Holder, Store
 
 LOG = logging.getLogger(__name__)
+STOP_SECONDS = 2.0
 
 
 class ConductorProcess:
@@ -66,7 +67,10 @@ class ConductorProcess:
         if self._served is not None:
             self._served.stop()
             self.periodic.stop()
-        self._workers.stop()
+        if not self._workers.stop(STOP_SECONDS):
+            # Whoever takes these nodes up has a higher fence: what the threads that are
+            # still in a call write afterwards is refused.
+            LOG.warning("some work is still in a call to a machine; it is taken up again later")
         with self._store.write() as session:
             self._store.release_all(session, self.box.holder)
             conductors.leave(session, self.box.holder.uuid)

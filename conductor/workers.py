@@ -31,6 +31,7 @@ class Workers:
         self._due: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._order = itertools.count()
         self._pending = 0
+        self._running = 0
         self._stopping = False
         self._timer = threading.Thread(target=self._run_timer, name="worker-timer", daemon=True)
         self._timer.start()
@@ -61,16 +62,24 @@ class Workers:
             heapq.heappush(self._due, entry)
             self._changed.notify()
 
-    def stop(self) -> None:
-        """Let running work end its present step; drop what has not begun."""
+    def stop(self, seconds: float) -> bool:
+        """Let running work end its present step; drop what has not begun.
+
+        Returns False when some of it did not end within ``seconds``, for
+        instance because it waits for a power controller that does not answer.
+        """
         with self._changed:
             self._stopping = True
             self._due.clear()
             self._changed.notify_all()
         self._timer.join()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        with self._changed:
+            return self._changed.wait_for(lambda: self._running == 0, timeout=seconds)
 
     def _run(self, function: Callable[..., None], args: tuple[Any, ...]) -> None:
+        with self._changed:
+            self._running += 1
         try:
             function(*args)
         except BaseException:
@@ -78,6 +87,8 @@ class Workers:
         finally:
             with self._changed:
                 self._pending -= 1
+                self._running -= 1
+                self._changed.notify_all()
 
     def _run_timer(self) -> None:
         while True:

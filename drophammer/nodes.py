@@ -136,7 +136,8 @@ def create(session: Session, values: Mapping[str, Any]) -> Row:
     try:
         return dict(session.execute(query).mappings().one())
     except IntegrityError as error:
-        raise _duplicate(error, values) from error
+        _explain(error, values)
+        raise
 
 
 def change(session: Session, node_id: int, values: Mapping[str, Any]) -> None:
@@ -144,7 +145,8 @@ def change(session: Session, node_id: int, values: Mapping[str, Any]) -> None:
     try:
         session.execute(update(Node).where(Node.id == node_id).values(**values))
     except IntegrityError as error:
-        raise _duplicate(error, values) from error
+        _explain(error, values)
+        raise
 
 
 def remove(session: Session, node_id: int) -> None:
@@ -226,13 +228,14 @@ def _served(pairs: Iterable[tuple[str, str]]) -> ColumnElement[bool]:
     return or_(*conditions) if conditions else and_(false(), true())
 
 
-def _duplicate(error: IntegrityError, values: Mapping[str, Any]) -> Exception:
+def _explain(error: IntegrityError, values: Mapping[str, Any]) -> None:
+    """Raise Conflict when ``error`` says that something is in use."""
     column = unique.collided(error, "nodes", ("uuid", "name", "instance_uuid"))
     if column is None:
-        return error
+        return
     if column == "instance_uuid":
-        return Conflict(
+        raise Conflict(
             f"Instance {values[column]} is already associated with a node; it cannot be "
             "associated with this one too."
-        )
-    return Conflict(f"A node with {column} {values[column]} already exists.")
+        ) from error
+    raise Conflict(f"A node with {column} {values[column]} already exists.") from error

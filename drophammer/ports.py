@@ -76,7 +76,8 @@ def create(session: Session, values: Mapping[str, Any]) -> Row:
     try:
         return dict(session.execute(query).mappings().one())
     except IntegrityError as error:
-        raise _duplicate(error, values) from error
+        _explain(error, values)
+        raise
 
 
 def change(session: Session, port_id: int, values: Mapping[str, Any]) -> None:
@@ -84,7 +85,8 @@ def change(session: Session, port_id: int, values: Mapping[str, Any]) -> None:
     try:
         session.execute(update(Port).where(Port.id == port_id).values(**values))
     except IntegrityError as error:
-        raise _duplicate(error, values) from error
+        _explain(error, values)
+        raise
 
 
 def remove(session: Session, port_id: int) -> None:
@@ -111,10 +113,11 @@ def _select(columns: Collection[str]) -> Select[Any]:
     )
 
 
-def _duplicate(error: IntegrityError, values: Mapping[str, Any]) -> Exception:
+def _explain(error: IntegrityError, values: Mapping[str, Any]) -> None:
+    """Raise Conflict when ``error`` says that something is in use."""
     column = unique.collided(error, "ports", ("uuid", "name", "address"))
     if column is None:
-        return error
+        return
     if column == "address":
-        return Conflict(f"A port with MAC address {values[column]} already exists.")
-    return Conflict(f"A port with {column} {values[column]} already exists.")
+        raise Conflict(f"A port with MAC address {values[column]} already exists.") from error
+    raise Conflict(f"A port with {column} {values[column]} already exists.") from error

@@ -65,7 +65,9 @@ def main(argv: list[str]) -> int:
     end_anyway()
     service.stop()
     print("Stopped.", flush=True)
-    return 0
+    # Not by returning: Python would wait for threads that are in a call to a machine.
+    logging.shutdown()
+    os._exit(0)
 
 
 def settle_paths(conf: cfg.ConfigOpts) -> None:

@@ -94,7 +94,10 @@ class Embedded:
             check_exposure(self._listen[0], self._api_settings.auth_strategy)
         state_dir = Path(conf.state_dir)
         make_state_dir(state_dir)
-        self._store = Store(conf.database.connection or f"sqlite:///{state_dir}/drophammer.sqlite")
+        self._store = Store(
+            conf.database.connection or f"sqlite:///{state_dir}/drophammer.sqlite",
+            lease_seconds=conf.conductor.heartbeat_timeout,
+        )
         self._store.migrate()
         self._bus = connect(conf, conf.transport_url)
         # The API's sockets first: an address in use is the commonest mistake.

@@ -159,7 +159,8 @@ def _partition(vmlinuz: Path, initrd: Path, scratch: Path) -> Path:
 def master_boot_record(code: bytes, sectors: int) -> bytes:
     """The first sector: boot code and one active EFI system partition from 1 MiB to the end.
 
-    The type (0xEF) is what UEFI firmware looks for; syslinux only wants it active. ``code`` is at most 440 bytes; ``sectors`` is the size of the disk.
+    The type (0xEF) is what UEFI firmware looks for; syslinux only wants it active.
+    ``code`` is at most 440 bytes; ``sectors`` is the size of the disk.
     """
     beyond_chs = b"\xfe\xff\xff"
     entry = b"\x80" + beyond_chs + b"\xef" + beyond_chs

@@ -8,6 +8,8 @@ from drophammer.operations import StepSpec
 
 
 class AgentInspect(Inspect):
+    uses_agent = True
+
     def steps(self, node: Node) -> list[StepSpec]:
         return [
             StepSpec("conductor", name, source="conductor")

@@ -109,6 +109,7 @@ class Inspect(Interface):
     """Reads what is in a machine."""
 
     kind = "inspect"
+    uses_agent: ClassVar[bool] = False
 
     def steps(self, node: Node) -> list[StepSpec]:
         """The steps of an inspection."""

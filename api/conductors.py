@@ -1,0 +1,67 @@
+"""The resource ``/v1/conductors``: who works here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api import paging
+from api.call import Call, Reply
+from api.fields import Field, Row, Table
+from api.view import View
+from drophammer import hardware
+from drophammer.model import Conductor
+
+
+def _links(row: Row, view: View) -> Any:
+    return view.links("conductors", row["hostname"])
+
+
+CONDUCTOR = Table(
+    "conductor",
+    "conductors",
+    [
+        Field("hostname", sort=True),
+        Field("conductor_group", sort=True),
+        Field("alive"),
+        Field("drivers"),
+        Field("created_at", sort=True),
+        Field("updated_at"),
+        Field("links", show=_links),
+    ],
+    brief=("hostname", "conductor_group", "alive", "links"),
+)
+
+
+def index(call: Call) -> Reply:
+    """GET /v1/conductors"""
+    query = call.query({**paging.ARGUMENTS, "fields": 1, "detail": 1})
+    fields = paging.shown(query, CONDUCTOR, call.version)
+    page = paging.asked(query, CONDUCTOR, call.version, call.settings.max_limit)
+    with call.store.read() as session:
+        found = hardware.conductor_page(session, page)
+    view = call.view()
+    items = [view.show(_row(call, one), fields) for one in found]
+    last = found[-1].hostname if found else None
+    url = f"{call.base}{call.path}"
+    return Reply(body=paging.document("conductors", items, url, query, page, last))
+
+
+def show(call: Call, hostname: str) -> Reply:
+    """GET /v1/conductors/{hostname}"""
+    query = call.query({"fields": 1})
+    chosen = query.names("fields")
+    fields = CONDUCTOR.chosen(chosen, call.version) if chosen else CONDUCTOR.visible(call.version)
+    with call.store.read() as session:
+        found = hardware.conductor_by_host(session, hostname)
+    return Reply(body=call.view().show(_row(call, found), fields))
+
+
+def _row(call: Call, found: Conductor) -> dict[str, Any]:
+    return {
+        "hostname": found.hostname,
+        "conductor_group": found.conductor_group,
+        "alive": found.online and found.seen_at > call.hardware.alive_since(),
+        "drivers": sorted(found.hardware_types),
+        "created_at": found.created_at,
+        "updated_at": found.seen_at,
+    }

@@ -1,0 +1,148 @@
+"""What a noun consists of, as data: one line per field in a table per noun.
+
+From the table follow: which fields a version sees, what POST and PATCH accept,
+the JSON schema, the sort keys, the columns to read and how each value is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jsonschema_rs
+
+from api.versions import text as version_text
+from drophammer.errors import Invalid, NotAcceptable
+
+Row = Mapping[str, Any]
+
+TEXT: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": 255}
+TEXT_OR_NULL: dict[str, Any] = {"type": ["string", "null"], "maxLength": 255}
+LONG_TEXT: dict[str, Any] = {"type": ["string", "null"], "maxLength": 4096}
+BOOLEAN: dict[str, Any] = {"type": "boolean"}
+BOOLEAN_OR_NULL: dict[str, Any] = {"type": ["boolean", "null"]}
+OBJECT: dict[str, Any] = {"type": "object"}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field on the wire.
+
+    ``since`` is the first minor microversion; ``create`` and ``patch`` say whether
+    POST and PATCH take it, with values that fit ``schema``. ``columns`` are what
+    must be read to show it (by default the column of the same name), ``show``
+    turns the row into the value. ``masked`` hides secrets inside. ``sort`` is the
+    column a list may be sorted by. ``default`` is what removing it leaves.
+    """
+
+    name: str
+    since: int = 1
+    schema: Mapping[str, Any] = field(default_factory=dict)
+    create: bool = False
+    patch: bool = False
+    columns: tuple[str, ...] | None = None
+    show: Callable[[Row, Any], Any] | None = None
+    masked: bool = False
+    sort: bool = False
+    default: Any = None
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The columns needed to show it."""
+        return (self.name,) if self.columns is None else self.columns
+
+
+class Table:
+    """The fields of one noun. ``brief`` is what lists show unless told otherwise."""
+
+    def __init__(
+        self, noun: str, plural: str, fields: Sequence[Field], brief: Sequence[str]
+    ) -> None:
+        self.noun = noun
+        self.plural = plural
+        self.fields = {entry.name: entry for entry in fields}
+        self.brief = tuple(brief)
+        self._validator: jsonschema_rs.Validator | None = None
+
+    def visible(self, version: int) -> list[Field]:
+        """All fields that a version sees."""
+        return [entry for entry in self.fields.values() if entry.since <= version]
+
+    def chosen(self, names: Collection[str], version: int) -> list[Field]:
+        """The fields named in ``fields=``. Raises Invalid or NotAcceptable."""
+        unknown = sorted(set(names) - set(self.fields))
+        if unknown:
+            raise Invalid(f'Field(s) "{", ".join(unknown)}" are not known for {self.plural}.')
+        self.check_versions(names, version)
+        return [self.fields[name] for name in dict.fromkeys((*names, "links"))]
+
+    def shown_in_lists(self, version: int) -> list[Field]:
+        """The few fields of an item in a list."""
+        return [self.fields[name] for name in self.brief if self.fields[name].since <= version]
+
+    def check_versions(self, names: Collection[str], version: int) -> None:
+        """Raise NotAcceptable for a field that is newer than the request's version."""
+        for name in names:
+            since = self.fields[name].since
+            if since > version:
+                raise NotAcceptable(
+                    f"The field '{name}' of a {self.noun} needs API version "
+                    f"{version_text(since)}; the request speaks {version_text(version)}."
+                )
+
+    def check_new(self, body: Any, version: int, required: Sequence[str]) -> dict[str, Any]:
+        """The body of a POST, checked. Raises Invalid or NotAcceptable."""
+        if not isinstance(body, dict):
+            raise Invalid(f"The body must be a JSON object that describes a {self.noun}.")
+        allowed = {name for name, entry in self.fields.items() if entry.create}
+        unknown = sorted(set(body) - allowed)
+        if unknown:
+            raise Invalid(f"Unexpected arguments: {', '.join(name[:80] for name in unknown[:20])}")
+        self.check_versions(body, version)
+        for name in required:
+            if body.get(name) is None:
+                raise Invalid(f"Missing mandatory parameter: {name}")
+        self.check_values(body)
+        return body
+
+    def check_values(self, values: Mapping[str, Any]) -> None:
+        """Raise Invalid when a value does not fit its field's schema."""
+        validator = self._validator
+        if validator is None:
+            # Compiled at the first use and kept: it costs more than using it.
+            validator = self._validator = compiled(
+                {name: entry.schema for name, entry in self.fields.items() if entry.schema}
+            )
+        check(validator, dict(values), self.noun)
+
+    def sort_key(self, name: str, version: int) -> str:
+        """The column to sort by. Raises Invalid or NotAcceptable."""
+        entry = self.fields.get(name)
+        if entry is None or not entry.sort:
+            raise Invalid(f"sort_key: {self.plural} cannot be sorted by {name[:80]!r}.")
+        self.check_versions((name,), version)
+        return name
+
+
+def compiled(
+    properties: Mapping[str, Any], required: Sequence[str] = ()
+) -> jsonschema_rs.Validator:
+    """A validator of objects with just these properties, that never quotes a value."""
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "object",
+        "properties": dict(properties),
+        "required": list(required),
+        "additionalProperties": False,
+    }
+    return jsonschema_rs.validator_for(schema, mask="the value")
+
+
+def check(validator: jsonschema_rs.Validator, value: Any, what: str) -> None:
+    """Raise Invalid that says where ``value`` does not fit and why."""
+    error = next(iter(validator.iter_errors(value)), None)
+    if error is None:
+        return
+    place = "/".join(str(part)[:80] for part in error.instance_path)
+    raise Invalid(f"Schema error for {what}: {place + ': ' if place else ''}{error.message[:1000]}")

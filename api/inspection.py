@@ -1,0 +1,216 @@
+"""Inspection data from the ramdisk: ``POST /v1/continue_inspection``.
+
+Finds the node the data is about and stores it; what follows from it (ports,
+properties, the end of inspection) is the conductor's.
+"""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import socket
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import jsonschema_rs
+from sqlalchemy.orm import Session
+
+from api.call import Call, Reply
+from api.errors import RouterError
+from api.fields import check
+from api.query import Query
+from api.ramdisk import (
+    LOOKUP_COLUMNS,
+    check_enabled,
+    found_body,
+    unknown_node,
+    valid_macs,
+)
+from drophammer import events, inventories, nodes, states
+from drophammer.errors import Invalid
+
+SINCE = 84
+RESOLVE_SECONDS = 3.0
+_NO_ADDRESS = frozenset({"", "0.0.0.0", "::", "::/0"})
+
+
+def receive(call: Call) -> Reply:
+    """POST /v1/continue_inspection"""
+    # The agent sends no version with its data; in between, the path did not exist.
+    if 1 < call.version < SINCE:
+        raise RouterError(404, "The resource could not be found.")
+    check_enabled(call)
+    query = call.query({"node_uuid": SINCE})
+    body = call.body(call.settings.max_json_body_size_inspection, repair=True)
+    check(_schema(), body, "inspection data")
+    inventory = body["inventory"]
+    macs = valid_macs([entry.get("mac_address") for entry in inventory["interfaces"]])
+    if not macs:
+        raise Invalid("inventory/interfaces: none of them has a valid mac_address.")
+    node_id = _find(call, query, macs, inventory)
+    with call.store.write() as session:
+        reply = _store(call, session, node_id, body)
+    call.tell_conductor("inspected", node_id=node_id)
+    return Reply(202, reply)
+
+
+def plugin_data(body: Mapping[str, Any]) -> dict[str, Any]:
+    """What is kept beside the inventory: all but the logs, and the interfaces by name."""
+    interfaces = body["inventory"]["interfaces"]
+    booted_from = _boot_mac(body)
+    every = {
+        entry.get("name") or entry.get("mac_address") or str(position): {
+            **entry,
+            "pxe_enabled": booted_from is not None
+            and valid_macs([entry.get("mac_address")]) == [booted_from],
+        }
+        for position, entry in enumerate(interfaces)
+    }
+    valid = {
+        name: entry
+        for name, entry in every.items()
+        if name != "lo" and valid_macs([entry.get("mac_address")])
+    }
+    return {
+        **{key: value for key, value in body.items() if key not in ("inventory", "logs")},
+        "all_interfaces": every,
+        "valid_interfaces": valid,
+        "macs": valid_macs([entry["mac_address"] for entry in valid.values()]),
+    }
+
+
+def _boot_mac(body: Mapping[str, Any]) -> str | None:
+    boot = body["inventory"].get("boot")
+    told = boot.get("pxe_interface") if isinstance(boot, dict) else None
+    told = body.get("boot_interface") or told
+    if not isinstance(told, str):
+        return None
+    # As pxelinux writes it: hardware type 01 (Ethernet), then the address with dashes.
+    plain = told[3:] if told.count("-") == 6 else told
+    return next(iter(valid_macs([plain])), None)
+
+
+def _find(call: Call, query: Query, macs: list[str], inventory: Mapping[str, Any]) -> int:
+    """The id of the one node in inspect wait that the data is about. Raises NotFound."""
+    uuid = query.uuid("node_uuid")
+    with call.store.read() as session:
+        if uuid is not None:
+            found = nodes.by_uuid(session, uuid, {"provision_state"})
+        else:
+            found = nodes.by_macs(session, macs, {"provision_state"})
+        unknown = not found and uuid is None
+        waiting = nodes.in_state(session, states.INSPECT_WAIT, {"driver_info"}) if unknown else []
+    if unknown:
+        return int(_only(_by_controller(waiting, inventory))["id"])
+    row = _only(found)
+    if row["provision_state"] != states.INSPECT_WAIT:
+        raise unknown_node()
+    return int(row["id"])
+
+
+def _only(found: Sequence[nodes.Row]) -> nodes.Row:
+    if len(found) != 1:
+        raise unknown_node()
+    return found[0]
+
+
+def _by_controller(waiting: Iterable[nodes.Row], inventory: Mapping[str, Any]) -> list[nodes.Row]:
+    told = {
+        address
+        for key in ("bmc_address", "bmc_v6address")
+        if isinstance(address := inventory.get(key), str) and address not in _NO_ADDRESS
+    }
+    told = {str(ip) for address in told if (ip := _ip(address)) is not None}
+    if not told:
+        return []
+    return [row for row in waiting if told & _controller_addresses(row["driver_info"])]
+
+
+def _controller_addresses(driver_info: Mapping[str, Any]) -> set[str]:
+    hosts = {
+        _host(value)
+        for key, value in driver_info.items()
+        if key.endswith("_address") and isinstance(value, str)
+    }
+    return {address for host in hosts if host for address in _addresses_of(host)}
+
+
+def _host(value: str) -> str | None:
+    try:
+        return urlsplit(value).hostname if "://" in value else value
+    except ValueError:
+        return None
+
+
+def _addresses_of(host: str) -> set[str]:
+    literal = _ip(host.strip("[]"))
+    if literal is not None:
+        return {str(literal)}
+    # The resolver knows no deadline of its own; a name that does not answer is no match.
+    found: set[str] = set()
+
+    def resolve() -> None:
+        try:
+            found.update(str(entry[4][0]) for entry in socket.getaddrinfo(host, None))
+        except (OSError, UnicodeError):
+            return
+
+    thread = threading.Thread(target=resolve, daemon=True, name="resolve-controller")
+    thread.start()
+    thread.join(RESOLVE_SECONDS)
+    return set(found)
+
+
+def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
+
+
+def _store(call: Call, session: Session, node_id: int, body: Mapping[str, Any]) -> dict[str, Any]:
+    row = nodes.by_id(session, node_id, LOOKUP_COLUMNS, lock=True)
+    if row is None or row["provision_state"] != states.INSPECT_WAIT:
+        raise unknown_node()
+    call.node = row["uuid"]
+    now = call.store.clock.now()
+    inventories.put(session, node_id, body["inventory"], plugin_data(body), now)
+    interfaces = body["inventory"]["interfaces"]
+    failed = "; it reports an error" if body.get("error") else ""
+    events.record(
+        session,
+        node_id=node_id,
+        at=now,
+        source="agent",
+        kind="inspection",
+        message=f"inspection data of {len(interfaces)} network interface(s) arrived{failed}",
+    )
+    if call.version < SINCE:
+        return {"uuid": row["uuid"]}
+    return found_body(call, session, row, make_token=True)
+
+
+@functools.cache
+def _schema() -> jsonschema_rs.Validator:
+    # Whatever collectors send is welcome; only what we read has a shape.
+    interface = {
+        "type": "object",
+        "properties": {
+            "name": {"type": ["string", "null"], "maxLength": 255},
+            "mac_address": {"type": ["string", "null"], "maxLength": 255},
+        },
+    }
+    schema: dict[str, Any] = {
+        "type": "object",
+        "properties": {
+            "inventory": {
+                "type": "object",
+                "properties": {"interfaces": {"type": "array", "items": interface, "minItems": 1}},
+                "required": ["interfaces"],
+            }
+        },
+        "required": ["inventory"],
+    }
+    return jsonschema_rs.validator_for(schema, mask="the value")

@@ -1,0 +1,21 @@
+"""What inspection found on a node."""
+
+from __future__ import annotations
+
+from api import nodes
+from api.call import Call, Reply
+from drophammer import inventories
+from drophammer.errors import NotFound
+
+
+def show(call: Call, ident: str) -> Reply:
+    """GET /v1/nodes/{ident}/inventory"""
+    call.query({})
+    row = nodes.find(call, ident, ())
+    with call.store.read() as session:
+        found = inventories.of_node(session, row["id"])
+    if found is None:
+        raise NotFound(
+            f"Node {row['uuid']} has no inventory; it has not been inspected by a ramdisk."
+        )
+    return Reply(body={"inventory": found.inventory, "plugin_data": found.plugin_data})

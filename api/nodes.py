@@ -1,0 +1,278 @@
+"""The resource ``/v1/nodes``: list, create, show, patch, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from api import node_rules, paging, patch
+from api.call import Call, Reply
+from api.fields import Field
+from api.names import check_ident
+from api.node_fields import NODE
+from api.query import Query
+from api.view import columns
+from drophammer import events, nodes, states
+from drophammer.errors import Invalid, NotFound
+from drophammer.hardware import HardwareType
+from drophammer.model import new_uuid
+from drophammer.states import STATES
+
+NAMES_SINCE = 5
+ENROLL_SINCE = 11
+FAULTS = ("power failure", "clean failure", "rescue abort failure", "service failure")
+
+_FILTERS = {
+    "chassis_uuid": 1,
+    "instance_uuid": 1,
+    "associated": 1,
+    "maintenance": 1,
+    "provision_state": 9,
+    "driver": 16,
+    "resource_class": 21,
+    "fault": 42,
+    "conductor_group": 46,
+    "conductor": 49,
+    "owner": 50,
+    "lessee": 65,
+    "project": 1,
+    "description_contains": 1,
+    "retired": 1,
+    "shard": 82,
+    "sharded": 82,
+    "parent_node": 83,
+    "instance_name": 104,
+}
+_LIST = {**paging.ARGUMENTS, **_FILTERS, "fields": 8, "detail": 1, "include_children": 83}
+_DETAIL = {**paging.ARGUMENTS, **{k: v for k, v in _FILTERS.items() if k != "parent_node"}}
+# What a PATCH must know besides the patched fields themselves.
+_FOR_PATCH = nodes.COLUMNS | nodes.SHOWN_AGENT
+_FOR_DELETE = nodes.LEASE_COLUMNS | {
+    "provision_state",
+    "maintenance",
+    "instance_uuid",
+    "protected",
+}
+
+
+def index(call: Call) -> Reply:
+    """GET /v1/nodes"""
+    query = call.query(_LIST)
+    return _list(call, query, paging.shown(query, NODE, call.version))
+
+
+def detail(call: Call) -> Reply:
+    """GET /v1/nodes/detail"""
+    return _list(call, call.query(_DETAIL), NODE.visible(call.version))
+
+
+def show(call: Call, ident: str) -> Reply:
+    """GET /v1/nodes/{ident}"""
+    query = call.query({"fields": 8})
+    chosen = query.names("fields")
+    fields = NODE.chosen(chosen, call.version) if chosen else NODE.visible(call.version)
+    row = find(call, ident, columns(fields))
+    return Reply(body=call.view().show(row, fields))
+
+
+def create(call: Call) -> Reply:
+    """POST /v1/nodes"""
+    call.query({})
+    body = NODE.check_new(call.body(), call.version, required=("driver",))
+    values = node_rules.normalised(body, call.version)
+    _check_reasons(values)
+    group = values.get("conductor_group", "")
+    given = {name: values.get(name) for name in node_rules.INTERFACE_FIELDS}
+    values.update(_interfaces(call.hardware.driver(values["driver"], group), given))
+    values.setdefault("resource_class", call.settings.default_resource_class)
+    now = call.store.clock.now()
+    values["uuid"] = values.get("uuid") or new_uuid()
+    # Clients of before 1.11 know no state enroll and deploy what they have just created.
+    old = call.version < ENROLL_SINCE
+    values["provision_state"] = states.AVAILABLE if old else states.ENROLL
+    values["created_at"] = now
+    call.node = values["uuid"]
+    with call.store.write() as session:
+        _check_parent(session, values)
+        row = nodes.create(session, values)
+        events.record(
+            session,
+            node_id=row["id"],
+            at=now,
+            source="api",
+            kind="enroll",
+            message=f"enrolled with driver {row['driver']}",
+        )
+    location = f"{call.base}/v1/nodes/{row['uuid']}"
+    return Reply(201, _shown(call, {**row, **_NO_AGENT}), {"Location": location})
+
+
+def update(call: Call, ident: str) -> Reply:
+    """PATCH /v1/nodes/{ident}"""
+    query = call.query({"reset_interfaces": 45})
+    steps = patch.parse(call.body(), NODE, call.version)
+    reset = bool(query.boolean("reset_interfaces"))
+    if reset and not any(step.root == "driver" for step in steps):
+        raise Invalid("reset_interfaces is only possible together with a change of driver.")
+    # Read before the transaction: the database is asked for conductors at most once.
+    call.hardware.snapshot()
+
+    def change(session: Session) -> tuple[nodes.Row, dict[str, Any]]:
+        row = _find(session, call, ident, _FOR_PATCH, lock=True)
+        node_rules.check_patchable(row, steps, call.version)
+        nodes.check_free(row, call.store.clock.now())
+        changed = _patched(call, row, steps, reset=reset)
+        _check_parent(session, changed, row["uuid"])
+        if changed:
+            changed["updated_at"] = call.store.clock.now()
+            nodes.change(session, row["id"], changed)
+        return {**row, **changed}, changed
+
+    row, changed = call.write_when_free(change)
+    if "boot_interface" in changed:
+        call.refresh_netboot()
+    return Reply(body=_shown(call, row))
+
+
+def delete(call: Call, ident: str) -> Reply:
+    """DELETE /v1/nodes/{ident}"""
+    call.query({})
+
+    def remove(session: Session) -> None:
+        row = _find(session, call, ident, _FOR_DELETE, lock=True)
+        node_rules.check_deletable(row, available_too=call.settings.allow_deleting_available_nodes)
+        nodes.check_free(row, call.store.clock.now())
+        nodes.remove(session, row["id"])
+
+    call.write_when_free(remove)
+    call.refresh_netboot()
+    return Reply(204)
+
+
+def find(call: Call, ident: str, wanted: Collection[str]) -> nodes.Row:
+    """A node by UUID or name, as the request names it. Raises Invalid or NotFound."""
+    with call.store.read() as session:
+        return _find(session, call, ident, wanted)
+
+
+def find_locked(
+    session: Session, call: Call, ident: str, wanted: Collection[str] = ()
+) -> nodes.Row:
+    """The same inside a transaction that is going to change the node. Raises NodeLocked too."""
+    row = _find(session, call, ident, nodes.LEASE_COLUMNS | set(wanted), lock=True)
+    nodes.check_free(row, call.store.clock.now())
+    return row
+
+
+_NO_AGENT: dict[str, Any] = dict.fromkeys(nodes.SHOWN_AGENT)
+
+
+def _find(
+    session: Session, call: Call, ident: str, wanted: Collection[str], *, lock: bool = False
+) -> nodes.Row:
+    check_ident(ident, "node")
+    if nodes.normal_uuid(ident) is None and call.version < NAMES_SINCE:
+        raise nodes.not_found(ident)
+    row = nodes.find(session, ident, wanted, lock=lock)
+    call.node = row["uuid"]
+    return row
+
+
+def _list(call: Call, query: Query, fields: list[Field]) -> Reply:
+    page = paging.asked(query, NODE, call.version, call.settings.max_limit)
+    filters = _filters(call, query)
+    with call.store.read() as session:
+        rows = nodes.page(session, filters, page, columns(fields))
+    view = call.view()
+    items = [view.show(row, fields) for row in rows]
+    # An instance is on one node: there is never a next page.
+    last = rows[-1]["uuid"] if rows and "instance_uuid" not in filters else None
+    url = f"{call.base}{call.path}"
+    return Reply(body=paging.document("nodes", items, url, query, page, last))
+
+
+def _filters(call: Call, query: Query) -> dict[str, Any]:
+    if (chassis := query.uuid("chassis_uuid")) is not None:
+        raise NotFound(f"Chassis {chassis} could not be found.")
+    found: dict[str, Any] = {
+        "instance_uuid": query.uuid("instance_uuid"),
+        "parent_node": query.uuid("parent_node"),
+        "shard": _texts(query, "shard"),
+    }
+    for name in ("associated", "maintenance", "retired", "sharded"):
+        found[name] = query.boolean(name)
+    for name in ("driver", "resource_class", "owner", "lessee", "project", "instance_name"):
+        found[name] = query.text(name)
+    found["description_contains"] = query.text("description_contains")
+    found["provision_state"] = _one_of(query, "provision_state", STATES)
+    found["fault"] = _one_of(query, "fault", FAULTS)
+    if (group := query.text("conductor_group")) is not None:
+        found["conductor_group"] = group.lower()
+    if (host := query.text("conductor")) is not None:
+        found["served_by"] = call.hardware.snapshot().served_by(host)
+    filters = {name: value for name, value in found.items() if value is not None}
+    if "parent_node" not in filters and not query.boolean("include_children"):
+        filters["parent_node"] = None
+    return filters
+
+
+def _texts(query: Query, name: str) -> list[str] | None:
+    value = query.text(name)
+    return None if value is None else [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _one_of(query: Query, name: str, allowed: Collection[str]) -> str | None:
+    value = query.text(name)
+    if value is not None and value not in allowed:
+        raise Invalid(f"{name}: {value[:80]!r} is none of {', '.join(sorted(allowed))}.")
+    return value
+
+
+def _shown(call: Call, row: Mapping[str, Any]) -> dict[str, Any]:
+    return call.view().show(row, NODE.visible(call.version))
+
+
+def _patched(call: Call, row: nodes.Row, steps: list[patch.Step], *, reset: bool) -> dict[str, Any]:
+    """The columns that a patch changes, checked in every way."""
+    known = {name: row.get(name) for name in NODE.fields}
+    touched = patch.apply(steps, known, NODE)
+    NODE.check_values(touched)
+    touched = node_rules.normalised(touched, call.version)
+    changed = {name: value for name, value in touched.items() if value != row[name]}
+    asked = {**row, **touched}
+    interfaces = node_rules.INTERFACE_FIELDS & set(touched)
+    if interfaces or changed.keys() & {"driver", "conductor_group"}:
+        driver = call.hardware.driver(asked["driver"], asked["conductor_group"])
+        given = {
+            name: None if reset and name not in interfaces else asked[name]
+            for name in (node_rules.INTERFACE_FIELDS if "driver" in changed else interfaces)
+        }
+        chosen = _interfaces(driver, given)
+        changed = {name: v for name, v in {**changed, **chosen}.items() if v != row[name]}
+    # Interfaces that a new driver brings along are not the operator's doing.
+    brought = set() if "driver" not in changed else node_rules.INTERFACE_FIELDS - interfaces
+    node_rules.check_changes(row, {k: v for k, v in changed.items() if k not in brought})
+    return {**changed, **node_rules.follow_ups(row, changed)}
+
+
+def _interfaces(driver: HardwareType, given: Mapping[str, Any]) -> dict[str, str | None]:
+    return {name: driver.choose(name.removesuffix("_interface"), given[name]) for name in given}
+
+
+def _check_parent(session: Session, values: Mapping[str, Any], own: str | None = None) -> None:
+    parent = values.get("parent_node")
+    if parent is None:
+        return
+    if parent == own:
+        raise Invalid("A node cannot be its own parent.")
+    try:
+        nodes.find(session, parent, ())
+    except NotFound as error:
+        raise Invalid(error.message) from error
+
+
+def _check_reasons(values: Mapping[str, Any]) -> None:
+    if values.get("retired_reason") is not None and not values.get("retired"):
+        raise Invalid("retired_reason is only possible together with retired.")

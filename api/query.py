@@ -1,0 +1,96 @@
+"""The query part of a URL: known names only, each gated by version, each parsed strictly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import urlencode
+
+from werkzeug.datastructures import MultiDict
+
+from api.versions import text as version_text
+from drophammer.errors import Invalid, NotAcceptable
+from drophammer.nodes import normal_uuid
+
+_TRUE = frozenset({"1", "t", "true", "y", "yes", "on"})
+_FALSE = frozenset({"0", "f", "false", "n", "no", "off"})
+# Beyond this a number is no wish but a mistake, and databases choke on it.
+LARGEST = 2**31 - 1
+
+
+class Query:
+    """The arguments of one request, checked against what its handler knows.
+
+    ``known`` maps each allowed name to the first microversion that has it.
+    """
+
+    def __init__(self, args: MultiDict[str, str], known: Mapping[str, int], version: int) -> None:
+        unknown = sorted(set(args) - set(known))
+        if unknown:
+            raise Invalid(f"Unexpected arguments: {', '.join(unknown)}")
+        for name in args:
+            if known[name] > version:
+                raise NotAcceptable(
+                    f"The query argument '{name}' needs API version "
+                    f"{version_text(known[name])}; the request speaks {version_text(version)}."
+                )
+        # A repeated argument counts as a list; where one value is wanted the last wins.
+        self._lists = {name: args.getlist(name) for name in args}
+        for name, values in self._lists.items():
+            if any("\0" in value for value in values):
+                raise Invalid(f"{name}: a NUL character is not allowed.")
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._lists
+
+    def text(self, name: str) -> str | None:
+        """The value as written, or None."""
+        return self._lists[name][-1] if name in self._lists else None
+
+    def boolean(self, name: str) -> bool | None:
+        """A yes or no in any of its usual spellings, or None. Raises Invalid."""
+        value = self.text(name)
+        if value is None:
+            return None
+        if value.strip().lower() in _TRUE:
+            return True
+        if value.strip().lower() in _FALSE:
+            return False
+        raise Invalid(f"{name}: {value!r} is not a boolean; use true or false.")
+
+    def integer(self, name: str, *, least: int, most: int = LARGEST) -> int | None:
+        """A number from ``least`` to ``most``, or None. Raises Invalid."""
+        value = self.text(name)
+        if value is None:
+            return None
+        digits = value.strip()
+        number = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 20 else -1
+        if not least <= number <= most:
+            raise Invalid(f"{name}: {value[:40]!r} is not a number from {least} to {most}.")
+        return number
+
+    def uuid(self, name: str) -> str | None:
+        """A UUID in its usual spelling, or None. Raises Invalid."""
+        value = self.text(name)
+        if value is None:
+            return None
+        found = normal_uuid(value.strip())
+        if found is None:
+            raise Invalid(f"{name}: expected a UUID but received {value[:80]!r}.")
+        return found
+
+    def names(self, name: str) -> list[str] | None:
+        """A comma-separated list in lower case, without doubles, or None."""
+        if name not in self._lists:
+            return None
+        parts = (part.strip().lower() for value in self._lists[name] for part in value.split(","))
+        return list(dict.fromkeys(part for part in parts if part))
+
+    def encoded(self, **changed: str) -> str:
+        """The arguments as a query string again, with some of them replaced."""
+        kept = [
+            (name, value)
+            for name, values in self._lists.items()
+            if name not in changed
+            for value in values
+        ]
+        return urlencode([*kept, *changed.items()])

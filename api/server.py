@@ -1,0 +1,141 @@
+"""Serves the API from a thread of this process: waitress, with a stop of our own.
+
+waitress reads requests in one loop and works on them in others, so half-sent
+requests hold up nobody. It has no public way to stop: its loop runs until its map
+of sockets is empty, so ours empties it, first of what is idle, then, as answers go
+out, of the rest. No TLS here; a proxy in front has that.
+"""
+
+from __future__ import annotations
+
+import logging
+import resource
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from waitress import wasyncore
+from waitress.channel import HTTPChannel
+from waitress.server import BaseWSGIServer, create_server
+
+from api.settings import MAX_BODY_KIB
+
+LOG = logging.getLogger(__name__)
+
+BACKLOG = 1024
+IDLE_SECONDS = 60
+CLEANUP_SECONDS = 10
+CONNECTIONS = 10_000
+LOOP_SECONDS = 1.0
+STOPPING_LOOP_SECONDS = 0.02
+# Room above the largest body the API takes, so that the API's own words refuse it.
+MAX_BODY_BYTES = MAX_BODY_KIB * 1024 + 65536
+
+
+class ApiServer:
+    """A WSGI application on listening sockets, which may be in other network namespaces."""
+
+    def __init__(
+        self,
+        app: Callable[..., Iterable[bytes]],
+        sockets: Sequence[socket.socket],
+        threads: int = 16,
+    ) -> None:
+        self._app = app
+        self._sockets = list(sockets)
+        self._threads = threads
+        self._map: dict[int, Any] = {}
+        self._server: Any = None
+        self._loop = threading.Thread(target=self._run, name="api-server", daemon=True)
+        self._deadline: float | None = None
+
+    def start(self) -> None:
+        """Answer requests until ``stop``. The sockets are this server's from now on."""
+        # A line per burst of requests says nothing an operator could act upon.
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+        self._server = create_server(
+            self._app,
+            map=self._map,
+            sockets=self._sockets,
+            threads=self._threads,
+            backlog=BACKLOG,
+            connection_limit=_connections(),
+            channel_timeout=IDLE_SECONDS,
+            cleanup_interval=CLEANUP_SECONDS,
+            max_request_body_size=MAX_BODY_BYTES,
+            asyncore_use_poll=True,
+            asyncore_loop_timeout=LOOP_SECONDS,
+            ident=None,
+            clear_untrusted_proxy_headers=True,
+        )
+        self._loop.start()
+
+    def stop(self, timeout: float = 2.0) -> None:
+        """Accept no more, answer what is under way, close everything else.
+
+        Returns within ``timeout`` seconds; what is not answered by then is cut off.
+        """
+        if self._server is None or self._deadline is not None:
+            return
+        self._deadline = time.monotonic() + timeout * 0.8
+        self._wake()
+        self._loop.join(timeout)
+        self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=0.1)
+        # Last, because threads that have just finished still pull the loop's triggers.
+        wasyncore.close_all(self._map)
+
+    def _run(self) -> None:
+        while self._deadline is None:
+            wasyncore.loop(timeout=LOOP_SECONDS, use_poll=True, map=self._map, count=1)
+        for listener in self._listeners():
+            # Not its close(): that takes the trigger too, which wakes us for each answer.
+            wasyncore.dispatcher.close(listener)
+        while self._busy() and time.monotonic() < self._deadline:
+            wasyncore.loop(timeout=STOPPING_LOOP_SECONDS, use_poll=True, map=self._map, count=1)
+        unanswered = len(self._channels())
+        if unanswered:
+            LOG.warning("%d request(s) were cut off by the stop", unanswered)
+        for channel in self._channels():
+            channel.handle_close()
+
+    def _busy(self) -> bool:
+        """Close the channels that have nothing under way; tell whether any have."""
+        for channel in self._channels():
+            if not channel.requests and not channel.total_outbufs_len:
+                channel.handle_close()
+        return bool(self._channels())
+
+    def _channels(self) -> list[HTTPChannel]:
+        return [entry for entry in list(self._map.values()) if isinstance(entry, HTTPChannel)]
+
+    def _listeners(self) -> list[BaseWSGIServer]:
+        return [entry for entry in list(self._map.values()) if isinstance(entry, BaseWSGIServer)]
+
+    def _wake(self) -> None:
+        for listener in self._listeners():
+            listener.pull_trigger()
+            return
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening TCP socket, for ``ApiServer``. Raises OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.bind((host, port))
+        made.listen(BACKLOG)
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+def _connections() -> int:
+    """As many as may be open at a time: descriptors are needed for other things too."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return CONNECTIONS if soft == resource.RLIM_INFINITY else min(CONNECTIONS, soft // 2)

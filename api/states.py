@@ -1,0 +1,88 @@
+"""A node's states at a glance, and changes of its power state."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jsonschema_rs
+
+from api import nodes
+from api.call import Call, Reply
+from api.fields import check, compiled
+from api.node_fields import NODE
+from api.view import columns
+from drophammer import states
+from drophammer.errors import Conflict, Invalid, NotAcceptable
+
+# Target to the first version that has it.
+POWER_TARGETS = {
+    "power on": 1,
+    "power off": 1,
+    "rebooting": 1,
+    "soft power off": 27,
+    "soft rebooting": 27,
+}
+TIMEOUT_SINCE = 27
+_POWERING_OFF = frozenset({"power off", "soft power off"})
+_SHOWN = (
+    "console_enabled",
+    "last_error",
+    "power_state",
+    "provision_state",
+    "target_power_state",
+    "target_provision_state",
+    "provision_updated_at",
+    "raid_config",
+    "target_raid_config",
+    "boot_mode",
+    "secure_boot",
+)
+
+
+def show(call: Call, ident: str) -> Reply:
+    """GET /v1/nodes/{ident}/states"""
+    call.query({})
+    fields = [NODE.fields[name] for name in _SHOWN if NODE.fields[name].since <= call.version]
+    return Reply(body=call.view().show(nodes.find(call, ident, columns(fields)), fields))
+
+
+def set_power(call: Call, ident: str) -> Reply:
+    """PUT /v1/nodes/{ident}/states/power"""
+    call.query({})
+    body = call.body()
+    check(_power_schema(), body, "power")
+    target, timeout = body["target"], body.get("timeout")
+    if target not in POWER_TARGETS:
+        raise Invalid(
+            f"The power state {target[:80]!r} cannot be asked for; these can: "
+            f"{', '.join(POWER_TARGETS)}."
+        )
+    if POWER_TARGETS[target] > call.version:
+        raise NotAcceptable(f"'{target}' needs API version 1.{POWER_TARGETS[target]}.")
+    if timeout is not None and call.version < TIMEOUT_SINCE:
+        raise NotAcceptable(f"timeout needs API version 1.{TIMEOUT_SINCE}.")
+    row = nodes.find(call, ident, {"provision_state", "disable_power_off"})
+    if row["provision_state"] in (states.CLEANING, states.CLEAN_WAIT):
+        raise Invalid(
+            f"The requested action '{target}' cannot be performed on node {row['uuid']} while it "
+            f"is in state '{row['provision_state']}'."
+        )
+    if row["disable_power_off"] and target in _POWERING_OFF:
+        raise Conflict(f"Node {row['uuid']} must not be powered off (disable_power_off is set).")
+    call.conductor("power", node_id=row["id"], target=target, timeout=timeout)
+    return accepted(call, ident, "states")
+
+
+def accepted(call: Call, ident: str, *below: str) -> Reply:
+    """202: it is under way; look there for what comes of it."""
+    return Reply(202, headers={"Location": "/".join((f"{call.base}/v1/nodes/{ident}", *below))})
+
+
+@functools.cache
+def _power_schema() -> jsonschema_rs.Validator:
+    properties: dict[str, Any] = {
+        "target": {"type": "string"},
+        "timeout": {"type": ["integer", "null"], "minimum": 1, "maximum": 2**31 - 1},
+    }
+    return compiled(properties, required=("target",))

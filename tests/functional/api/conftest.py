@@ -1,0 +1,231 @@
+"""A real API over a real sqlite store; a recorder stands for the conductor on the bus."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import queue
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import event, update
+from werkzeug.test import TestResponse
+
+from api.app import create_app
+from api.settings import Settings
+from drophammer import conductors
+from drophammer.bus import LocalBus
+from drophammer.errors import DrophammerError
+from drophammer.model import INTERFACES, Node
+from drophammer.store import Store
+
+VERSION = "X-OpenStack-Ironic-API-Version"
+
+
+def kinds(**chosen: list[str]) -> dict[str, Any]:
+    names = {kind: ["fake", "noop"] for kind in INTERFACES} | chosen
+    return {kind: {"enabled": found, "default": found[0]} for kind, found in names.items()}
+
+
+HARDWARE = {
+    "fake-hardware": {
+        "interfaces": kinds(boot=["fake", "ipxe"]),
+        "properties": {"power_delay": "Seconds that the fake power takes."},
+    },
+    "fake-other": {"interfaces": kinds(), "properties": {}},
+    "ipmi": {
+        "interfaces": kinds(power=["ipmitool"], management=["ipmitool", "noop"]),
+        "properties": {"ipmi_address": "Address of the controller."},
+    },
+}
+
+
+@dataclass
+class Recorder:
+    """Takes every call of the bus, remembers it, and answers what the test laid ready."""
+
+    calls: queue.Queue[tuple[str, dict[str, Any]]] = field(default_factory=queue.Queue)
+    answers: dict[str, Any] = field(default_factory=dict)
+
+    def _take(self, method: str, arguments: dict[str, Any]) -> Any:
+        self.calls.put((method, arguments))
+        answer = self.answers.get(method)
+        if isinstance(answer, DrophammerError):
+            raise answer
+        return answer
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        if method.startswith("_"):
+            raise AttributeError(method)
+        return lambda **arguments: self._take(method, arguments)
+
+    def next(self) -> tuple[str, dict[str, Any]]:
+        return self.calls.get(timeout=5)
+
+    def nothing_came(self) -> bool:
+        return self.calls.empty()
+
+
+@dataclass
+class Api:
+    """Speaks to the API as a client of one version."""
+
+    client: FlaskClient
+    store: Store
+    version: str | None = "1.115"
+
+    def at(self, version: str | None) -> Api:
+        return replace(self, version=version)
+
+    def call(self, method: str, path: str, body: Any = None, **extra: Any) -> TestResponse:
+        headers = dict(extra.pop("headers", {}))
+        if self.version is not None:
+            headers.setdefault(VERSION, self.version)
+        if body is not None:
+            extra["data"] = body if isinstance(body, (bytes, str)) else json.dumps(body)
+        return self.client.open(path, method=method, headers=headers, **extra)
+
+    def get(self, path: str, **extra: Any) -> TestResponse:
+        return self.call("GET", path, **extra)
+
+    def post(self, path: str, body: Any = None, **extra: Any) -> TestResponse:
+        return self.call("POST", path, body, **extra)
+
+    def put(self, path: str, body: Any = None, **extra: Any) -> TestResponse:
+        return self.call("PUT", path, body, **extra)
+
+    def patch(self, path: str, body: Any, **extra: Any) -> TestResponse:
+        return self.call("PATCH", path, body, **extra)
+
+    def delete(self, path: str, **extra: Any) -> TestResponse:
+        return self.call("DELETE", path, **extra)
+
+    def node(self, **fields: Any) -> dict[str, Any]:
+        """A new node, as the API shows it."""
+        answer = self.post("/v1/nodes", {"driver": "fake-hardware", **fields})
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json)
+
+    def set(self, uuid: str, **columns: Any) -> None:
+        """Put a node into a state, as a conductor would."""
+        with self.store.write() as session:
+            session.execute(update(Node).where(Node.uuid == uuid).values(**columns))
+
+    def lease(self, uuid: str, seconds: float = 60) -> None:
+        """Let somebody hold the node."""
+        now = self.store.clock.now()
+        self.set(
+            uuid,
+            lease_owner="somebody",
+            lease_host="conductor-7",
+            lease_purpose="deploying",
+            lease_since=now,
+            lease_expires=now + datetime.timedelta(seconds=seconds),
+        )
+
+    def fault(self, answer: TestResponse) -> str:
+        """The text of a refusal by a handler."""
+        inner = json.loads(answer.json["error_message"])
+        assert set(inner) == {"faultcode", "faultstring", "debuginfo"}, inner
+        return str(inner["faultstring"])
+
+
+@dataclass
+class Statements:
+    """Counts SQL statements and commits while it is switched on."""
+
+    statements: list[str] = field(default_factory=list)
+    commits: int = 0
+
+    def clear(self) -> None:
+        self.statements.clear()
+        self.commits = 0
+
+    @property
+    def count(self) -> int:
+        return len(self.statements)
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated database to copy: migrating takes longer than most tests."""
+    path = tmp_path_factory.mktemp("database") / "empty.sqlite"
+    made = Store(f"sqlite:///{path}")
+    made.migrate()
+    with made.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    made.close()
+    return path
+
+
+@pytest.fixture
+def store(tmp_path: Path, empty_database: Path) -> Iterator[Store]:
+    path = tmp_path / "test.sqlite"
+    path.write_bytes(empty_database.read_bytes())
+    opened = Store(f"sqlite:///{path}")
+    # Nobody pulls the plug in the middle of a test: do not wait for the disk.
+    event.listen(opened.engine, "connect", lambda made, _: made.execute("PRAGMA synchronous=OFF"))
+    with opened.write() as session:
+        conductors.register(
+            session,
+            uuid="11111111-2222-3333-4444-555555555555",
+            hostname="conductor-1",
+            group="",
+            hardware_types=HARDWARE,
+            now=opened.clock.now(),
+        )
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def bus() -> Iterator[LocalBus]:
+    made = LocalBus(threads=2)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def conductor(bus: LocalBus) -> Recorder:
+    recorder = Recorder()
+    bus.serve("conductor", recorder, "conductor-1")
+    return recorder
+
+
+@pytest.fixture
+def netboot(bus: LocalBus) -> Recorder:
+    recorder = Recorder()
+    bus.serve("netboot", recorder, "netboot-1")
+    return recorder
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return Settings(locked_attempts=3, locked_pause=0.01)
+
+
+@pytest.fixture
+def api(settings: Settings, store: Store, bus: LocalBus, conductor: Recorder) -> Api:
+    return Api(create_app(settings, store, bus).test_client(), store)
+
+
+@pytest.fixture
+def sql(store: Store) -> Iterator[Statements]:
+    counted = Statements()
+
+    def execute(conn: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        if not statement.startswith(("BEGIN", "PRAGMA")):
+            counted.statements.append(statement)
+
+    def commit(connection: Any) -> None:
+        counted.commits += 1
+
+    event.listen(store.engine, "before_cursor_execute", execute)
+    event.listen(store.engine, "commit", commit)
+    yield counted
+    event.remove(store.engine, "before_cursor_execute", execute)
+    event.remove(store.engine, "commit", commit)

@@ -1,0 +1,188 @@
+"""The resource ports."""
+
+from __future__ import annotations
+
+import pytest
+
+SOME_UUID = "6b0ae3a1-3a53-4b02-9a3f-1f7d1a7d1c55"
+MAC = "52:54:00:12:34:56"
+
+
+@pytest.fixture
+def node(api):
+    return api.node(name="rack-1")
+
+
+@pytest.fixture
+def port(api, node):
+    answer = api.post("/v1/ports", {"node_uuid": node["uuid"], "address": MAC})
+    assert answer.status_code == 201, answer.text
+    return answer.json
+
+
+def test_a_new_port_has_its_defaults_and_tells_netboot(api, node, netboot) -> None:
+    body = {"node_uuid": node["uuid"], "address": "52-54-00-AB-CD-EF"}
+    answer = api.post("/v1/ports", body)
+    assert answer.status_code == 201
+    assert answer.headers["Location"].endswith(f"/v1/ports/{answer.json['uuid']}")
+    assert answer.json["address"] == "52:54:00:ab:cd:ef"
+    assert (answer.json["pxe_enabled"], answer.json["is_smartnic"]) == (True, False)
+    assert answer.json["node_uuid"] == node["uuid"]
+    assert netboot.next() == ("refresh", {})
+    assert api.get(f"/v1/ports/{answer.json['uuid']}").json == answer.json
+
+
+def test_the_node_may_be_named_from_1_94(api, node) -> None:
+    body = {"node_ident": "rack-1", "address": MAC}
+    assert api.post("/v1/ports", body).json["node_uuid"] == node["uuid"]
+    assert api.at("1.93").post("/v1/ports", body).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"address": MAC},
+        {"address": "x"},
+        {"address": "52:54:00:12:34"},
+        {"address": 5},
+        {"address": MAC, "node_uuid": SOME_UUID},
+        {"address": MAC, "node_uuid": "rack-1"},
+        {"address": MAC, "node_ident": "rack-1", "portgroup_uuid": SOME_UUID},
+        {"address": MAC, "node_ident": "rack-1", "colour": "red"},
+        {"address": MAC, "node_ident": "rack-1", "name": "a b"},
+        {"address": MAC, "node_ident": "rack-1", "local_link_connection": {"x": 1}},
+        {"address": MAC, "node_ident": "rack-1", "physical_network": "x" * 65},
+        {"address": MAC, "node_ident": 5},
+    ],
+)
+def test_a_wrong_body_is_400(api, node, body) -> None:
+    assert api.post("/v1/ports", body).status_code == 400
+
+
+def test_a_field_newer_than_the_version_is_406(api, node) -> None:
+    body = {"node_uuid": node["uuid"], "address": MAC, "name": "eth0"}
+    assert api.at("1.87").post("/v1/ports", body).status_code == 406
+
+
+@pytest.mark.parametrize("field", ["address", "name", "uuid"])
+def test_what_is_unique_is_409_the_second_time(api, node, field) -> None:
+    first = {"address": MAC, "name": "eth0", "uuid": SOME_UUID}
+    assert api.post("/v1/ports", {"node_uuid": node["uuid"], **first}).status_code == 201
+    other = {"address": "52:54:00:00:00:01", field: first[field]}
+    answer = api.post("/v1/ports", {"node_uuid": node["uuid"], **other})
+    assert answer.status_code == 409
+    assert first[field] in api.fault(answer)
+
+
+def test_ports_are_listed_briefly_or_in_detail(api, node, port) -> None:
+    assert set(api.get("/v1/ports").json["ports"][0]) == {"uuid", "address", "links"}
+    assert api.get("/v1/ports/detail").json["ports"] == [port]
+    assert api.get("/v1/ports?detail=true").json["ports"] == [port]
+    assert api.get(f"/v1/nodes/{node['uuid']}/ports/detail").json["ports"] == [port]
+    assert len(api.get("/v1/nodes/rack-1/ports").json["ports"]) == 1
+    chosen = api.get("/v1/ports?fields=node_uuid").json["ports"][0]
+    assert set(chosen) == {"node_uuid", "links"}
+
+
+def test_ports_are_found_by_node_and_address(api, node, port) -> None:
+    other = api.node(name="rack-2")
+    api.post("/v1/ports", {"node_uuid": other["uuid"], "address": "52:54:00:00:00:02"})
+    for query in (f"address={MAC.upper()}", "node=rack-1", f"node_uuid={node['uuid']}"):
+        found = api.get(f"/v1/ports?{query}").json["ports"]
+        assert [entry["uuid"] for entry in found] == [port["uuid"]]
+    assert api.get("/v1/ports?address=x").status_code == 400
+    assert api.get("/v1/ports?node=nobody").status_code == 404
+    assert api.get("/v1/ports?node=rack-1&shard=s").status_code == 403
+    assert api.get("/v1/ports?conductor_groups=lab").json["ports"] == []
+
+
+def test_ports_have_pages(api, node) -> None:
+    for number in range(3):
+        body = {"node_uuid": node["uuid"], "address": f"52:54:00:00:00:0{number}"}
+        api.post("/v1/ports", body)
+    first = api.get("/v1/ports?limit=2&sort_key=address&sort_dir=desc").json
+    marker = first["ports"][-1]["uuid"]
+    rest = api.get(f"/v1/ports?marker={marker}&sort_key=address&sort_dir=desc").json
+    found = [entry["address"][-1] for entry in first["ports"] + rest["ports"]]
+    assert found == ["2", "1", "0"]
+    assert f"marker={marker}" in first["next"]
+
+
+def test_a_mac_address_is_no_name_of_a_port(api, port) -> None:
+    assert api.get(f"/v1/ports/{MAC}").status_code == 400
+
+
+def test_an_unknown_port_is_404(api) -> None:
+    assert api.fault(api.get("/v1/ports/nobody")) == "Port nobody could not be found."
+
+
+def test_a_port_is_patched(api, port, netboot) -> None:
+    document = [
+        {"op": "replace", "path": "/address", "value": "52:54:00:FF:FF:FF"},
+        {"op": "add", "path": "/extra/a", "value": 1},
+        {"op": "replace", "path": "/pxe_enabled", "value": False},
+    ]
+    answer = api.patch(f"/v1/ports/{port['uuid']}", document)
+    assert answer.status_code == 200
+    assert answer.json["address"] == "52:54:00:ff:ff:ff"
+    assert (answer.json["extra"], answer.json["pxe_enabled"]) == ({"a": 1}, False)
+    assert netboot.next() == ("refresh", {})
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"op": "replace", "path": "/address", "value": "x"},
+        {"op": "remove", "path": "/address"},
+        {"op": "replace", "path": "/node_uuid", "value": SOME_UUID},
+        {"op": "replace", "path": "/internal_info", "value": {}},
+        {"op": "replace", "path": "/pxe_enabled", "value": "maybe"},
+        {"op": "add", "path": "/portgroup_uuid", "value": SOME_UUID},
+    ],
+)
+def test_a_wrong_change_is_400(api, port, step) -> None:
+    assert api.patch(f"/v1/ports/{port['uuid']}", [step]).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("columns", "path", "value", "status"),
+    [
+        ({"provision_state": "available"}, "/pxe_enabled", False, 409),
+        ({"provision_state": "available"}, "/address", "52:54:00:00:00:09", 409),
+        ({"provision_state": "available"}, "/extra", {"a": 1}, 200),
+        ({"provision_state": "available", "maintenance": True}, "/pxe_enabled", False, 200),
+        ({"provision_state": "manageable"}, "/pxe_enabled", False, 200),
+        (
+            {"provision_state": "active", "maintenance": True},
+            "/address",
+            "52:54:00:00:00:09",
+            409,
+        ),
+        ({"instance_uuid": SOME_UUID}, "/address", "52:54:00:00:00:09", 409),
+    ],
+)
+def test_what_a_nodes_state_lets_change(api, node, port, columns, path, value, status) -> None:
+    api.set(node["uuid"], **columns)
+    step = {"op": "replace", "path": path, "value": value}
+    assert api.patch(f"/v1/ports/{port['uuid']}", [step]).status_code == status
+
+
+def test_ports_of_a_held_node_stay_as_they_are(api, node, port) -> None:
+    api.lease(node["uuid"])
+    step = {"op": "add", "path": "/extra/a", "value": 1}
+    patched = api.patch(f"/v1/ports/{port['uuid']}", [step])
+    deleted = api.delete(f"/v1/ports/{port['uuid']}")
+    assert (patched.status_code, deleted.status_code) == (409, 409)
+    assert api.fault(deleted).startswith(f"Node {node['uuid']} is locked by host conductor-7")
+
+
+def test_a_deleted_port_is_gone(api, port, netboot) -> None:
+    assert api.delete(f"/v1/ports/{port['uuid']}").status_code == 204
+    assert api.get(f"/v1/ports/{port['uuid']}").status_code == 404
+    assert netboot.next() == ("refresh", {})
+
+
+def test_a_version_sees_its_own_fields_only(api, port) -> None:
+    old = api.at("1.33").get(f"/v1/ports/{port['uuid']}").json
+    assert "physical_network" not in old
+    assert "pxe_enabled" in old

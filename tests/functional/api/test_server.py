@@ -1,0 +1,266 @@
+"""The HTTP server: crowds, half-sent requests, nonsense, and the end."""
+
+from __future__ import annotations
+
+import http.client
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from api.app import create_app
+from api.server import ApiServer, listen
+
+GET = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+HALF = b"POST /v1/nodes HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n{"
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., tuple[ApiServer, int]]]:
+    with ExitStack() as stack:
+
+        def start(app: Any, *, threads: int = 16) -> tuple[ApiServer, int]:
+            listening = listen("127.0.0.1", 0)
+            port = listening.getsockname()[1]
+            server = ApiServer(app, [listening], threads)
+            server.start()
+            stack.callback(server.stop)
+            return server, port
+
+        yield start
+
+
+@pytest.fixture
+def port(serve, settings, store, bus, conductor) -> int:
+    return serve(create_app(settings, store, bus))[1]
+
+
+def connect(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=10)
+
+
+def ask(port: int, request: bytes = GET) -> bytes:
+    with connect(port) as client:
+        client.sendall(request)
+        return read_all(client)
+
+
+def read_all(client: socket.socket) -> bytes:
+    parts = []
+    try:
+        while part := client.recv(65536):
+            parts.append(part)
+    except ConnectionResetError:
+        pass
+    return b"".join(parts)
+
+
+def status(answer: bytes) -> int:
+    return int(answer.split(b" ", 2)[1])
+
+
+def test_a_request_is_answered_without_naming_the_server(port) -> None:
+    answer = ask(port)
+    assert status(answer) == 200
+    assert b"X-Openstack-Ironic-Api-Maximum-Version: 1.115" in answer
+    assert b"Server:" not in answer
+
+
+def test_a_connection_serves_several_requests(port) -> None:
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    client.connect()
+    first = client.sock
+    for _ in range(3):
+        client.request("GET", "/v1/nodes")
+        answer = client.getresponse()
+        assert (answer.status, answer.read()) == (200, b'{"nodes":[]}')
+        assert client.sock is first
+    client.close()
+
+
+def test_an_answer_without_a_body_says_so(port, api) -> None:
+    uuid = api.node()["uuid"]
+    with connect(port) as client:
+        path = f"/v1/nodes/{uuid}/maintenance".encode()
+        client.sendall(b"PUT " + path + b" HTTP/1.1\r\nHost: h\r\n\r\n")
+        answer = client.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 202")
+        assert b"Content-Length: 0" in answer
+        client.sendall(b"DELETE /v1/nodes/" + uuid.encode() + b" HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert client.recv(65536).startswith(b"HTTP/1.1 204")
+
+
+def test_256_connections_at_one_instant_are_served_within_a_second(port) -> None:
+    with ExitStack() as stack:
+        started = time.monotonic()
+        clients = [stack.enter_context(socket.socket()) for _ in range(256)]
+        for client in clients:
+            client.setblocking(False)
+            client.connect_ex(("127.0.0.1", port))
+        for client in clients:
+            client.setblocking(True)
+            client.settimeout(10)
+            client.sendall(GET)
+        assert all(status(read_all(client)) == 200 for client in clients)
+        assert time.monotonic() - started < 1
+
+
+def test_half_sent_requests_hold_up_nobody(port) -> None:
+    with ExitStack() as stack:
+        for _ in range(30):
+            stack.enter_context(connect(port)).sendall(HALF)
+        started = time.monotonic()
+        assert all(status(ask(port)) == 200 for _ in range(20))
+        assert time.monotonic() - started < 1
+
+
+def test_a_gigabyte_is_refused_before_it_is_sent(port) -> None:
+    started = time.monotonic()
+    request = b"POST /v1/nodes HTTP/1.1\r\nHost: h\r\nContent-Length: 1073741824\r\n\r\n"
+    with connect(port) as client:
+        client.sendall(request)
+        assert status(client.recv(65536)) == 413
+    assert time.monotonic() - started < 1
+
+
+def post(path: bytes, body: bytes) -> bytes:
+    head = b"POST %b HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+    return head % (path, len(body)) + body
+
+
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [
+        (post(b"/v1/nodes", b"[" * 100_000), 400),
+        (post(b"/v1/nodes", b"{oops"), 400),
+        (post(b"/v1/nodes", b"x" * (2 << 20)), 413),
+        (b"GET\r\n\r\n", 400),
+        (b"GET /" + b"x" * 300_000 + b" HTTP/1.1\r\n\r\n", 431),
+        (b"GET /v1/nodes/%ff%00 HTTP/1.1\r\nConnection: close\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n", 400),
+    ],
+)
+def test_nonsense_is_refused(port, request_, expected) -> None:
+    assert status(ask(port, request_)) == expected
+
+
+def test_a_chunked_body_is_read(port) -> None:
+    body = b'{"driver": "fake-hardware"}'
+    chunks = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    head = b"POST /v1/nodes HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
+    assert status(ask(port, head + b"Transfer-Encoding: chunked\r\n\r\n" + chunks)) == 201
+
+
+def test_several_sockets_are_served_at_once(settings, store, bus) -> None:
+    sockets = [listen("127.0.0.1", 0), listen("::1", 0)]
+    ports = [made.getsockname()[1] for made in sockets]
+    server = ApiServer(create_app(settings, store, bus), sockets)
+    server.start()
+    try:
+        assert status(ask(ports[0])) == 200
+        with socket.create_connection(("::1", ports[1]), timeout=10) as client:
+            client.sendall(GET)
+            assert status(read_all(client)) == 200
+    finally:
+        server.stop()
+
+
+def test_stopping_answers_what_is_under_way_and_closes_the_rest(serve) -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    def slow(environ: Any, start_response: Any) -> list[bytes]:
+        entered.set()
+        leave.wait(10)
+        start_response("200 OK", [("Content-Length", "4")])
+        return [b"done"]
+
+    server, port = serve(slow)
+    with connect(port) as under_way, connect(port) as idle, connect(port) as half:
+        half.sendall(HALF)
+        under_way.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert entered.wait(5)
+        started = time.monotonic()
+        stopping = threading.Thread(target=server.stop)
+        stopping.start()
+        # Both are closed while the request is still being worked on.
+        assert (read_all(idle), read_all(half)) == (b"", b"")
+        refused = False
+        try:
+            connect(port).close()
+        except ConnectionRefusedError:
+            refused = True
+        leave.set()
+        answer = read_all(under_way)
+        stopping.join(5)
+        took = time.monotonic() - started
+    assert refused
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert answer.endswith(b"done")
+    assert took < 2
+
+
+def test_stopping_does_not_wait_for_ever(serve) -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    def stuck(environ: Any, start_response: Any) -> list[bytes]:
+        entered.set()
+        leave.wait(10)
+        start_response("200 OK", [])
+        return [b""]
+
+    server, port = serve(stuck)
+    with connect(port) as client:
+        client.sendall(GET)
+        assert entered.wait(5)
+        started = time.monotonic()
+        server.stop(timeout=0.5)
+        assert time.monotonic() - started < 1.5
+        assert client.recv(1) == b""
+        leave.set()
+
+
+def test_a_large_answer_is_sent_to_its_end_while_stopping(serve) -> None:
+    # More than the kernel's buffers take, less than the server lets pile up.
+    sent = b"x" * (12 << 20)
+
+    def large(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [("Content-Length", str(len(sent)))])
+        return [sent]
+
+    server, port = serve(large)
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        client.settimeout(10)
+        client.connect(("127.0.0.1", port))
+        client.sendall(GET)
+        select.select([client], [], [], 5)
+        stopping = threading.Thread(target=server.stop)
+        stopping.start()
+        # As long as we do not read, it cannot be done.
+        stopping.join(0.2)
+        assert stopping.is_alive()
+        assert len(read_all(client)) > len(sent)
+        stopping.join(5)
+
+
+def test_stopping_twice_or_unstarted_is_harmless(serve, settings, store, bus) -> None:
+    server, _ = serve(create_app(settings, store, bus))
+    server.stop()
+    server.stop()
+    unused = listen("127.0.0.1", 0)
+    ApiServer(create_app(settings, store, bus), [unused]).stop()
+    unused.close()
+
+
+def test_nothing_is_left_behind(serve, settings, store, bus) -> None:
+    before = {thread.name for thread in threading.enumerate()}
+    server, port = serve(create_app(settings, store, bus))
+    ask(port)
+    server.stop()
+    left = {thread.name for thread in threading.enumerate()} - before
+    assert not [name for name in left if name.startswith(("api-server", "waitress"))]

@@ -1,0 +1,126 @@
+"""A boot leaves its traces in the events of its node."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from typing import Any
+
+from drophammer.clock import FakeClock
+from netboot.content import Request
+from netboot.observer import Recorder
+from netboot.server import NetbootServer
+from netboot.services.dhcp_log import DhcpEvent
+
+MAC = "52:54:00:22:00:01"
+DASHED = MAC.replace(":", "-")
+
+Get = Callable[[NetbootServer, str], tuple[int, bytes]]
+
+
+def recorder(deployment: Any, leases: dict[str, str] | None = None, room: int = 100) -> Recorder:
+    return Recorder(
+        deployment.store,
+        FakeClock(),
+        mac_of=(leases or {}).get,
+        is_loader=lambda name: name == "pxelinux.0",
+        room=room,
+    )
+
+
+def request(path: str, client: str = "172.22.0.50") -> Request:
+    return Request("tftp", path, client, "172.22.0.1")
+
+
+def test_the_stages_of_a_boot_are_in_order_and_name_no_key(deployment: Any, http_get: Get) -> None:
+    server = deployment.server()
+    server.start()
+    node_id = deployment.node(MAC)
+    spec = deployment.boots(node_id)
+    for path in (f"ipxe/{DASHED}", f"boot/{spec.key}/kernel", f"boot/{spec.key}/ramdisk"):
+        http_get(server, path)
+    found = deployment.wait_events(node_id, lambda seen: len(seen) >= 5)
+    assert [(event.kind, event.data["stage"], event.data["outcome"]) for event in found] == [
+        ("http", "script", "complete"),
+        ("http", "kernel", "started"),
+        ("http", "kernel", "complete"),
+        ("http", "ramdisk", "started"),
+        ("http", "ramdisk", "complete"),
+    ]
+    assert spec.key not in "".join(event.message + str(event.data) for event in found)
+
+
+def test_a_transfer_tells_how_much_went_where(deployment: Any, http_get: Get) -> None:
+    server = deployment.server()
+    server.start()
+    node_id = deployment.node(MAC)
+    spec = deployment.boots(node_id)
+    http_get(server, f"boot/{spec.key}/kernel")
+    last = deployment.wait_events(node_id, lambda seen: len(seen) >= 2)[-1]
+    size = (deployment.boot_dir / "vmlinuz").stat().st_size
+    assert (last.data["bytes"], last.data["total"]) == (size, size)
+    assert last.data["client"] == "127.0.0.1"
+    assert last.source == "netboot"
+    assert last.message.startswith("kernel: 102 kB in ")
+
+
+def test_a_refused_file_is_told_with_the_reason(deployment: Any, http_get: Get) -> None:
+    server = deployment.server()
+    server.start()
+    node_id = deployment.node(MAC)
+    spec = deployment.boots(node_id)
+    (deployment.boot_dir / "vmlinuz").unlink()
+    http_get(server, f"boot/{spec.key}/kernel")
+    last = deployment.wait_events(node_id, lambda seen: len(seen) >= 2)[-1]
+    assert last.message == "kernel: refused: There is no file 'vmlinuz'."
+
+
+def test_a_loader_is_told_of_by_the_lease_of_its_client(deployment: Any) -> None:
+    node_id = deployment.node(MAC)
+    notes = recorder(deployment, {"172.22.0.50": MAC})
+    notes.start()
+    notes.finished(request("pxelinux.0"), 42430, 42430, 0.04, "complete")
+    notes.finished(request("pxelinux.0", "172.22.0.51"), 42430, 42430, 0.04, "complete")
+    notes.stop()
+    found = deployment.wait_events(node_id, lambda seen: len(seen) >= 1)
+    assert [event.message for event in found] == ["loader pxelinux.0: 42 kB in 0.0 s"]
+
+
+def test_a_dhcp_message_is_told_of_with_its_address(deployment: Any) -> None:
+    node_id = deployment.node(MAC)
+    notes = recorder(deployment)
+    notes.start()
+    notes.dhcp(DhcpEvent("ACK", MAC, "172.22.0.50", "BIOS, iPXE", ""))
+    notes.stop()
+    (event,) = deployment.wait_events(node_id, lambda seen: len(seen) >= 1)
+    assert (event.kind, event.message) == ("dhcp", "ACK 172.22.0.50 (BIOS, iPXE)")
+    assert event.data == {"mac": MAC, "ip": "172.22.0.50", "type": "ACK"}
+    assert event.at == datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+
+
+def test_a_size_probe_is_no_event(deployment: Any) -> None:
+    node_id = deployment.node(MAC)
+    notes = recorder(deployment, {"172.22.0.50": MAC})
+    notes.start()
+    notes.finished(request("pxelinux.0"), 0, 42430, 0.0, "size probe")
+    notes.dhcp(DhcpEvent("ACK", MAC, "172.22.0.50", "", ""))
+    notes.stop()
+    found = deployment.wait_events(node_id, lambda seen: len(seen) >= 1)
+    assert [event.kind for event in found] == ["dhcp"]
+
+
+def test_notes_beyond_the_room_are_dropped_and_counted(deployment: Any) -> None:
+    notes = recorder(deployment, room=2)
+    for _ in range(5):
+        notes.dhcp(DhcpEvent("DISCOVER", MAC, "", "", ""))
+    assert notes.dropped == 3
+
+
+def test_all_notes_are_written_before_the_recorder_ends(deployment: Any) -> None:
+    node_id = deployment.node(MAC)
+    notes = recorder(deployment, room=1000)
+    for _ in range(450):
+        notes.dhcp(DhcpEvent("DISCOVER", MAC, "", "", ""))
+    notes.start()
+    notes.stop(10)
+    assert len(deployment.wait_events(node_id, lambda seen: len(seen) >= 450)) == 450

@@ -1,0 +1,43 @@
+"""What is hidden, and what is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from api.masking import MASK, mask
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "ipmi_password",
+        "Redfish_PASSWORD",
+        "agent_secret_token",
+        "snmp_auth_key",
+        "ipmi_hex_kg_key",
+        "configdrive",
+        "image_url",
+        "image_pull_secret",
+    ],
+)
+def test_a_secret_is_hidden(key: str) -> None:
+    assert mask({key: "hunter2"}) == {key: MASK}
+
+
+def test_a_secret_deep_inside_is_hidden() -> None:
+    assert mask({"a": [{"b": {"password": "x"}}]}) == {"a": [{"b": {"password": MASK}}]}
+
+
+def test_a_secret_that_is_an_object_is_hidden_whole() -> None:
+    assert mask({"configdrive": {"user_data": "x"}}) == {"configdrive": MASK}
+
+
+def test_the_rest_is_shown() -> None:
+    info = {"ipmi_address": "192.0.2.1", "ipmi_port": 623, "image_source": "http://x/y"}
+    assert mask(info) == info
+
+
+def test_the_original_stays_as_it_is() -> None:
+    info = {"password": "x"}
+    mask(info)
+    assert info == {"password": "x"}
