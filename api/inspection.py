@@ -28,7 +28,7 @@ from api.ramdisk import (
     unknown_node,
     valid_macs,
 )
-from drophammer import events, inventories, nodes, states
+from drophammer import agents, events, inventories, nodes, states
 from drophammer.errors import Invalid
 
 SINCE = 84
@@ -176,6 +176,7 @@ def _store(call: Call, session: Session, node_id: int, body: Mapping[str, Any]) 
         raise unknown_node()
     call.node = row["uuid"]
     now = call.store.clock.now()
+    agents.nudge(session, node_id)
     inventories.put(session, node_id, body["inventory"], plugin_data(body), now)
     interfaces = body["inventory"]["interfaces"]
     failed = "; it reports an error" if body.get("error") else ""

@@ -90,10 +90,10 @@ def heartbeat(call: Call, ident: str) -> Reply:
         row = nodes.find(session, ident, _BEAT_COLUMNS)
         call.node = row["uuid"]
         _check_same_agent(row, body)
-        _note_beat(call, session, row, body)
+        waiting = _note_beat(call, session, row, body)
         if progress is not None and row["operation_id"] is not None:
             _note_progress(call, session, row["operation_id"], progress)
-    if row["provision_state"] in states.WAITING and progress is None:
+    if waiting and progress is None:
         call.tell_conductor("heartbeat", node_id=row["id"])
     return Reply(202)
 
@@ -251,7 +251,8 @@ def _check_certificate(pem: str) -> None:
 
 def _note_beat(
     call: Call, session: Session, row: Mapping[str, Any], body: Mapping[str, Any]
-) -> None:
+) -> bool:
+    """Write the beat down. True when the node waits for one."""
     now = call.store.clock.now()
     ours = agents.beat(
         session,
@@ -264,8 +265,6 @@ def _note_beat(
     )
     if not ours:
         raise Invalid("agent_token: the node has been rebooted meanwhile.")
-    if row["provision_state"] in states.WAITING:
-        nodes.touch(session, row["id"], row["provision_state"], now)
     if row["agent_beats"] == 0:
         events.record(
             session,
@@ -276,6 +275,7 @@ def _note_beat(
             message=f"the agent (version {body['agent_version']}) is there",
             data={"url": body["callback_url"]},
         )
+    return nodes.touch(session, row["id"], now)
 
 
 def _note_progress(

@@ -53,6 +53,11 @@ def beat(
     )
 
 
+def nudge(session: Session, node_id: int) -> None:
+    """Count something else that the ramdisk said, so that a worker about to wait notices it."""
+    session.execute(update(Agent).where(Agent.node_id == node_id).values(beats=Agent.beats + 1))
+
+
 def wipe(session: Session, node_id: int) -> None:
     """Forget the agent: its ramdisk is being stopped or started anew."""
     session.execute(delete(Agent).where(Agent.node_id == node_id))

@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from drophammer import pages, unique
+from drophammer import pages, states, unique
 from drophammer.errors import Conflict, NodeLocked, NotFound
 from drophammer.model import Agent, Node, Port
 from drophammer.pages import Page
@@ -154,12 +154,22 @@ def remove(session: Session, node_id: int) -> None:
     session.execute(delete(Node).where(Node.id == node_id))
 
 
-def touch(session: Session, node_id: int, state: str, now: datetime.datetime) -> None:
-    """Note life in a wait state; nothing happens when the node has left it meanwhile."""
-    session.execute(
-        update(Node)
-        .where(Node.id == node_id, Node.provision_state == state)
-        .values(provision_updated_at=now)
+def touch(session: Session, node_id: int, now: datetime.datetime) -> bool:
+    """Note life in a wait state. False when the node is not in one at this moment.
+
+    Must come after the write to the agent's row, in the same transaction: a worker
+    that is about to give the node back locks that row first and then either sees
+    the new beat, or is seen here to have given the node back.
+    """
+    return (
+        session.execute(
+            update(Node)
+            .where(Node.id == node_id, Node.provision_state.in_(states.WAITING))
+            .values(provision_updated_at=now)
+            .returning(Node.id)
+            .execution_options(synchronize_session=False)
+        ).scalar_one_or_none()
+        is not None
     )
 
 

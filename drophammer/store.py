@@ -191,9 +191,14 @@ def locked_message(node_uuid: str, host: str | None, purpose: str | None) -> str
 
 def _engine(url: str) -> Engine:
     if make_url(url).get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True)
+        return create_engine(url, pool_pre_ping=True, hide_parameters=True)
     engine = create_engine(
-        url, connect_args={"timeout": SQLITE_BUSY_SECONDS}, pool_size=16, max_overflow=64
+        url,
+        connect_args={"timeout": SQLITE_BUSY_SECONDS},
+        pool_size=16,
+        max_overflow=64,
+        # The values of a statement that fails may be passwords.
+        hide_parameters=True,
     )
 
     @event.listens_for(engine, "connect")

@@ -60,6 +60,7 @@ class NetworkBoot(Boot):
                     version=None,
                     certificate=None,
                     step_version={},
+                    beats=0,
                 )
             )
             task.tell(session, "boot", f"{purpose} ramdisk over {self.loader} is prepared")
