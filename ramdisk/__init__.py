@@ -1,0 +1,1 @@
+"""Builds the deploy ramdisk: a kernel and an initrd with the agent inside."""
