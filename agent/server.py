@@ -8,10 +8,13 @@ read before the token was right.
 
 from __future__ import annotations
 
+import array
+import fcntl
 import hmac
 import json
 import socket
 import socketserver
+import termios
 import threading
 import time
 from http.server import BaseHTTPRequestHandler
@@ -153,6 +156,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(status, body)
         finally:
             if job:
+                _drain(self.connection.fileno())
                 job.replied.set()
 
     def _get(self, parts: list[str], query: dict[str, str]) -> tuple[Json, Job | None]:
@@ -277,3 +281,20 @@ def _fault(error: AgentError) -> Json:
 
 def _is_true(text: str | None) -> bool:
     return (text or "").lower() in ("true", "1", "yes", "on")
+
+
+def _drain(descriptor: int) -> None:
+    """Wait until the peer has what was sent, or half a second.
+
+    The machine may be turned off right after a reply; what is still in the
+    kernel's buffers (SIOCOUTQ counts it, tcp(7)) would then never arrive.
+    """
+    left = array.array("i", [1])
+    for _ in range(100):
+        try:
+            fcntl.ioctl(descriptor, termios.TIOCOUTQ, left)
+        except OSError:
+            return
+        if left[0] == 0:
+            return
+        time.sleep(0.005)

@@ -42,15 +42,25 @@ class AgentClient:
         self._namespace = namespace
         self._timeout = timeout
 
-    def run(self, agent: Agent, name: str, params: dict[str, Any], *, wait: bool) -> Result:
+    def run(
+        self,
+        agent: Agent,
+        name: str,
+        params: dict[str, Any],
+        *,
+        wait: bool,
+        timeout: float | None = None,
+    ) -> Result:
         """Start ``extension.command``; with ``wait`` the answer comes when it has ended.
+
+        ``timeout`` (seconds) is for commands after which no answer may come.
 
         Raises AgentUnreachable, AgentBusy (an earlier command still runs) or
         AgentError. A command that failed is returned, not raised.
         """
         body = json.dumps({"name": name, "params": params}).encode()
         path = f"/v1/commands/?wait={'true' if wait else 'false'}"
-        return _result(self._request(agent, "POST", path, body, f"run {name}"))
+        return _result(self._request(agent, "POST", path, body, f"run {name}", timeout))
 
     def commands(self, agent: Agent) -> list[Result]:
         """All commands of this agent's life, oldest first."""
@@ -58,7 +68,13 @@ class AgentClient:
         return [_result(item) for item in answer.get("commands", [])]
 
     def _request(
-        self, agent: Agent, method: str, path: str, body: bytes | None, what: str
+        self,
+        agent: Agent,
+        method: str,
+        path: str,
+        body: bytes | None,
+        what: str,
+        timeout: float | None = None,
     ) -> dict[str, Any]:
         if not agent.url:
             raise AgentUnreachable(f"Cannot {what}: the agent has not called back yet.")
@@ -70,7 +86,7 @@ class AgentClient:
                 f"{url}agent_token={agent.token or ''}",
                 body=body,
                 headers={"Content-Type": "application/json"},
-                timeout=urllib3.Timeout(connect=10, read=self._timeout),
+                timeout=urllib3.Timeout(connect=10, read=timeout or self._timeout),
                 preload_content=False,
             )
             data = response.read(_MAX_ANSWER)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # A ramdisk that was told to shut down and does not is switched off after this.
 SOFT_SECONDS = 30.0
+# The machine may be off before its answer is out.
+ANSWER_SECONDS = 3.0
 
 
 class DirectDeploy(Deploy):
@@ -108,7 +110,9 @@ def tear_down_agent(task: Task, step: Step) -> Outcome:
     """Shut the ramdisk down; by force when it does not go."""
     if "asked" not in step.cursor:
         try:
-            task.box.agents.run(need_agent(task), "standby.power_off", {}, wait=False)
+            task.box.agents.run(
+                need_agent(task), "standby.power_off", {}, wait=False, timeout=ANSWER_SECONDS
+            )
         except AgentError as error:
             # It may have gone before it could answer; the power state decides.
             task.note(step, refused=error.message)

@@ -113,7 +113,9 @@ class Blocks:
         self.stride = blksize + HEADER.size
         self._store = store
         self._blksize = blksize
-        self._capacity = min(self.last, max(window, min(PIECE // blksize, MAX_VIEWS)))
+        blocks = min(PIECE // blksize, MAX_VIEWS)
+        # Whole windows, so that nothing is read twice.
+        self._capacity = min(self.last, max(window, blocks - blocks % window))
         self._buffer = memoryview(bytearray(self._capacity * self.stride))
         self._first = 1
         self._held = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import io
+import threading
 from typing import Any
 
 import pycdlib
@@ -179,6 +180,24 @@ def test_a_deployment_ends_with_the_machine_on_its_own_disk(
     assert files["user_data"] == b"#cloud-config\n"
     assert params["node"]["instance_info"]["configdrive"] == "******"
     assert [state for _, state in steps_of(scene)] == ["done"] * 6
+
+
+def test_an_agent_that_is_gone_before_it_could_answer_does_not_hold_up_the_deployment(
+    scene: Any, agent: Any, image_server: Any
+) -> None:
+    node_id = deploy(scene, image_server)
+    scene.until_state(node_id, "wait call-back")
+    power = scene_driver(scene, node_id).power
+    over = threading.Event()
+
+    def go_silently() -> None:
+        power.send(scene.get(node_id), "off")
+        over.wait(60)
+
+    agent.on_power_off = go_silently
+    scene.call_back(node_id, agent)
+    scene.until_state(node_id, "active")
+    over.set()
 
 
 def scene_driver(scene: Any, node_id: int) -> Any:
