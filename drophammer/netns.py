@@ -59,8 +59,12 @@ class Namespace:
         return self.call(lambda: socket.socket(family, kind))
 
     def command(self, argv: list[str]) -> list[str]:
-        """``argv`` as it must be executed to run inside the namespace (``ip netns exec`` execs)."""
-        return ["ip", "netns", "exec", self.name, *argv] if self.name else argv
+        """``argv`` as it must be executed to run inside the namespace, under the same pid.
+
+        nsenter and not ``ip netns exec``: that also makes a mount namespace, which
+        fails where / is not a mount point, as in a chroot.
+        """
+        return ["nsenter", f"--net={RUN_DIR}/{self.name}", *argv] if self.name else argv
 
 
 def _enter(path: str) -> None:

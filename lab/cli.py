@@ -115,7 +115,8 @@ def _up(options: argparse.Namespace) -> int:
     print("\nTo enroll them:")
     for one in machines:
         print("\n".join(enrolment(one)))
-    print(f"\nTheir network is in the namespace {_lab(options).namespace} (ip netns exec ...).")
+    print(f"\nTheir network is in the namespace {_lab(options).namespace}; a shell in it:")
+    print(f"nsenter --net=/run/netns/{_lab(options).namespace}")
     return 0
 
 

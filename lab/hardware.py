@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from drophammer import errors
+from drophammer.netns import Namespace
 
 BIOS = "bios"
 UEFI = "uefi"
@@ -132,7 +133,7 @@ def in_its_cage(spec: MachineSpec, argv: list[str]) -> list[str]:
     Both wrappers replace themselves by what they start, so the process id is QEMU's.
     """
     if spec.namespace:
-        argv = ["ip", "netns", "exec", spec.namespace, *argv]
+        argv = Namespace(spec.namespace).command(argv)
     return ["setpriv", "--pdeathsig", "KILL", "--", *argv]
 
 

@@ -97,18 +97,21 @@ def _build(namespace: str, machines: int, addresses: Addresses) -> None:
     # Duplicate address detection would keep addresses unusable for a second
     # after the first machine has brought the bridge its carrier.
     netns.Namespace(namespace).call(_no_duplicate_address_detection)
-    inside = ("-n", namespace)
-    _ip(*inside, "link", "set", "lo", "up")
-    _ip(*inside, *f"link add {BRIDGE} type bridge stp_state 0 forward_delay 0".split())
-    _ip(*inside, *f"link set {BRIDGE} addrgenmode none".split())
-    _ip(*inside, *f"addr add {addresses.ipv4} dev {BRIDGE}".split())
+
+    def inside(words: str) -> None:
+        _run(netns.Namespace(namespace).command(["ip", *words.split()]))
+
+    inside("link set lo up")
+    inside(f"link add {BRIDGE} type bridge stp_state 0 forward_delay 0")
+    inside(f"link set {BRIDGE} addrgenmode none")
+    inside(f"addr add {addresses.ipv4} dev {BRIDGE}")
     for address in (addresses.ipv6, LINK_LOCAL):
-        _ip(*inside, *f"addr add {address} dev {BRIDGE} nodad".split())
-    _ip(*inside, *f"link set {BRIDGE} up".split())
+        inside(f"addr add {address} dev {BRIDGE} nodad")
+    inside(f"link set {BRIDGE} up")
     for number in range(1, machines + 1):
-        _ip(*inside, *f"tuntap add dev {tap_of(number)} mode tap".split())
-        _ip(*inside, *f"link set {tap_of(number)} addrgenmode none".split())
-        _ip(*inside, *f"link set {tap_of(number)} master {BRIDGE} up".split())
+        inside(f"tuntap add dev {tap_of(number)} mode tap")
+        inside(f"link set {tap_of(number)} addrgenmode none")
+        inside(f"link set {tap_of(number)} master {BRIDGE} up")
 
 
 def _no_duplicate_address_detection() -> None:
@@ -118,12 +121,19 @@ def _no_duplicate_address_detection() -> None:
 
 
 def _ip(*words: str) -> str:
+    return _run(["ip", *words])
+
+
+def _run(argv: list[str]) -> str:
     try:
-        done = subprocess.run(["ip", *words], capture_output=True, text=True, timeout=30)
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=30)
     except FileNotFoundError as error:
-        raise errors.Unavailable("'ip' is missing: install the package 'iproute2'") from error
+        package = {"ip": "iproute2", "nsenter": "util-linux"}[argv[0]]
+        raise errors.Unavailable(
+            f"'{argv[0]}' is missing: install the package '{package}'"
+        ) from error
     except subprocess.TimeoutExpired as error:
-        raise errors.Unavailable(f"ip {' '.join(words)} did not end in 30 s") from error
+        raise errors.Unavailable(f"{' '.join(argv)} did not end in 30 s") from error
     if done.returncode != 0:
-        raise errors.Unavailable(f"ip {' '.join(words)} failed: {done.stderr.strip()}")
+        raise errors.Unavailable(f"{' '.join(argv)} failed: {done.stderr.strip()}")
     return done.stdout

@@ -23,6 +23,7 @@ from oslo_config import cfg
 from drophammer import boots, events
 from drophammer.bootspec import BootSpec
 from drophammer.model import Node, Port
+from drophammer.netns import Namespace
 from drophammer.store import Store
 from netboot.options import GROUPS
 from netboot.server import NetbootServer
@@ -99,18 +100,18 @@ def boot_dir(kernel: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> 
 def namespace(kernel: pathlib.Path) -> Iterator[str]:
     name = f"nbchain{os.getpid()}"
 
-    def ip(words: str) -> None:
-        subprocess.run(["ip", *words.split()], check=True)
+    def ip(words: str, inside: str = "") -> None:
+        subprocess.run(Namespace(inside).command(["ip", *words.split()]), check=True)
 
     ip(f"netns add {name}")
     try:
-        ip(f"-n {name} link set lo up")
-        ip(f"-n {name} link add br0 type bridge stp_state 0 forward_delay 0")
-        ip(f"-n {name} addr add 172.22.0.1/24 dev br0")
-        ip(f"-n {name} addr add fd00:22::1/64 dev br0 nodad")
-        ip(f"-n {name} link set br0 up")
-        ip(f"-n {name} tuntap add dev tap1 mode tap")
-        ip(f"-n {name} link set tap1 master br0 up")
+        ip("link set lo up", name)
+        ip("link add br0 type bridge stp_state 0 forward_delay 0", name)
+        ip("addr add 172.22.0.1/24 dev br0", name)
+        ip("addr add fd00:22::1/64 dev br0 nodad", name)
+        ip("link set br0 up", name)
+        ip("tuntap add dev tap1 mode tap", name)
+        ip("link set tap1 master br0 up", name)
         yield name
     finally:
         ip(f"netns del {name}")
@@ -173,7 +174,7 @@ class Bench:
         """Run a machine until it powers itself off; returns its serial log."""
         serial = self.folder / "serial.log"
         argv = [
-            *("ip", "netns", "exec", self.namespace, "qemu-system-x86_64"),
+            *Namespace(self.namespace).command(["qemu-system-x86_64"]),
             *("-nodefaults", "-no-user-config", "-display", "none", "-vga", "none"),
             *("-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "1", "-m", "512"),
             *("-no-reboot", "-netdev", "tap,id=n0,ifname=tap1,script=no,downscript=no"),

@@ -18,8 +18,9 @@ from netboot.services.tftp import TftpServer
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make namespaces")
 
 
-def ip(*words: str) -> str:
-    done = subprocess.run(["ip", *words], capture_output=True, text=True, timeout=10, check=True)
+def ip(*words: str, inside: str = "") -> str:
+    argv = Namespace(inside).command(["ip", *words])
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=10, check=True)
     return done.stdout
 
 
@@ -29,12 +30,12 @@ def namespace() -> Iterator[Namespace]:
     name = f"tftp-test-{uuid.uuid4().hex[:8]}"
     ip("netns", "add", name)
     try:
-        ip("-n", name, "link", "set", "lo", "up")
-        ip("-n", name, "link", "add", "boot0", "type", "veth", "peer", "name", "boot1")
-        ip("-n", name, "link", "set", "boot1", "up")
-        ip("-n", name, "link", "set", "boot0", "up")
-        ip("-n", name, "address", "add", "192.0.2.1/24", "brd", "192.0.2.255", "dev", "boot0")
-        ip("-n", name, "address", "add", "fe80::1/64", "dev", "boot0", "nodad")
+        ip("link", "set", "lo", "up", inside=name)
+        ip("link", "add", "boot0", "type", "veth", "peer", "name", "boot1", inside=name)
+        ip("link", "set", "boot1", "up", inside=name)
+        ip("link", "set", "boot0", "up", inside=name)
+        ip("address", "add", "192.0.2.1/24", "brd", "192.0.2.255", "dev", "boot0", inside=name)
+        ip("address", "add", "fe80::1/64", "dev", "boot0", "nodad", inside=name)
         yield Namespace(name)
     finally:
         ip("netns", "delete", name)
@@ -82,7 +83,7 @@ def test_link_local_addresses_are_answered_from_themselves(
     namespace: Namespace, serve: Callable[..., int]
 ) -> None:
     port = serve(socket.AF_INET6)
-    index = int(ip("-n", namespace.name, "-o", "link", "show", "boot0").split(":")[0])
+    index = int(ip("-o", "link", "show", "boot0", inside=namespace.name).split(":")[0])
     with namespace.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
         data, peer = fetch_small(sock, ("fe80::1", port, 0, index))
     assert data == b"\0\3\0\1menuentry one\n"

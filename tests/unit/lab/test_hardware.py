@@ -112,4 +112,4 @@ def test_two_machines_of_one_name_have_different_uuids():
 
 def test_qemu_dies_with_its_supervisor_and_runs_in_the_namespace():
     words = hardware.in_its_cage(spec(namespace="lab-x"), ["qemu"])
-    assert " ".join(words) == "setpriv --pdeathsig KILL -- ip netns exec lab-x qemu"
+    assert " ".join(words) == "setpriv --pdeathsig KILL -- nsenter --net=/run/netns/lab-x qemu"

@@ -136,21 +136,21 @@ def network() -> Iterator[Network]:
     mark = f"{os.getpid()}{next(SERIAL)}"
     found = Network(f"nbdhcp{mark}", f"nbdhcpc{mark}", "card0")
 
-    def ip(words: str) -> None:
-        subprocess.run(["ip", *words.split()], check=True)
+    def ip(words: str, inside: str = "") -> None:
+        subprocess.run(Namespace(inside).command(["ip", *words.split()]), check=True)
 
     try:
         for name in (found.server, found.client):
             ip(f"netns add {name}")
-            ip(f"-n {name} link set lo up")
+            ip("link set lo up", name)
         server, client = found.server, found.client
-        ip(f"-n {server} link add br0 type bridge stp_state 0 forward_delay 0")
-        ip(f"-n {server} addr add {US}/24 dev br0")
-        ip(f"-n {server} addr add fd00:22::1/64 dev br0 nodad")
-        ip(f"-n {server} link set br0 up")
-        ip(f"-n {server} link add port0 type veth peer name card0 netns {client}")
-        ip(f"-n {server} link set port0 master br0 up")
-        ip(f"-n {client} link set card0 up")
+        ip("link add br0 type bridge stp_state 0 forward_delay 0", server)
+        ip(f"addr add {US}/24 dev br0", server)
+        ip("addr add fd00:22::1/64 dev br0 nodad", server)
+        ip("link set br0 up", server)
+        ip(f"link add port0 type veth peer name card0 netns {client}", server)
+        ip("link set port0 master br0 up", server)
+        ip("link set card0 up", client)
         yield found
     finally:
         for name in (found.server, found.client):
