@@ -35,7 +35,7 @@ check: ## the inner loop: format, lint, types, imports, unit and functional test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m embedded.generated --check
-	$(PYTEST) -q -n 4 --dist loadfile tests/unit tests/functional tests/contract
+	$(PYTEST) -q -rs -n 4 --dist loadfile tests/unit tests/functional tests/contract
 
 test: check ## everything: the inner loop, packaging and booted machines
 	$(PYTEST) -q tests/integration

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from drophammer import events
 from drophammer.errors import (
     Conflict,
     Forbidden,
@@ -16,7 +19,7 @@ from drophammer.errors import (
     NotFound,
     Unsupported,
 )
-from drophammer.model import Operation
+from drophammer.model import Operation, Step
 from drophammer.store import Holder
 
 
@@ -157,21 +160,29 @@ def test_work_of_a_conductor_that_is_gone_is_taken_up_by_the_next(scene: Any) ->
     scene.start(fake_delays={"deploy": (30.0, 30.0)})
     node_id = scene.node("available")
     scene.provision(node_id, "active")
+    with scene.store.read() as session:
+        (step_id,) = session.scalars(select(Step.id))
+    end = time.monotonic() + 10
+    while "until" not in step_of(scene, step_id).cursor:
+        assert time.monotonic() < end
+        time.sleep(0.005)
     scene.stop()
     assert scene.get(node_id).provision_state == "deploying"
     with scene.store.write() as session:
-        # The journal says until when the fake deployment takes; the past is over.
-        for step in session.query(__import__("drophammer.model").model.Step):
-            step.cursor = {"until": "2020-01-01T00:00:00+00:00"} if step.cursor else {}
+        # The journal says until when the fake deployment takes; that time is over now.
+        session.get_one(Step, step_id).cursor = {"until": "2020-01-01T00:00:00+00:00"}
     scene.start()
     scene.until_state(node_id, "active")
     with scene.store.read() as session:
-        assert [op.state for op in session.query(Operation)] == ["done"]
+        assert [op.state for op in session.scalars(select(Operation))] == ["done"]
+
+
+def step_of(scene: Any, step_id: int) -> Step:
+    with scene.store.read() as session:
+        return session.get_one(Step, step_id)
 
 
 def test_every_change_of_state_is_an_event_from_which_the_life_can_be_replayed(scene: Any) -> None:
-    from drophammer import events
-
     scene.start()
     node_id = scene.node("enroll")
     scene.provision(node_id, "manage")
