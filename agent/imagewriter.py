@@ -123,11 +123,15 @@ class _Writer(_Stage):
         self._target, self._progress = target, progress
         self._zeros = bytearray(_ZERO_GRAIN)
         self._zero_from = self._zero_to = 0
+        self.head: _Buffer | None = None
 
     def handle(self, buffer: _Buffer) -> None:
         if self._target.is_disk and buffer.offset + buffer.length > self._target.size:
             raise too_large(self._target, None)
         at = 0
+        if buffer.offset == 0 and buffer.length == BUFFER_SIZE and self._target.is_disk:
+            self._keep_head(buffer)
+            at = buffer.length
         while at < buffer.length:
             zero, end = self._run(buffer, at)
             if zero:
@@ -140,6 +144,17 @@ class _Writer(_Stage):
 
     def finish(self) -> None:
         self._write_zeros()
+
+    def _keep_head(self, buffer: _Buffer) -> None:
+        """Zeros instead of the disk's beginning, until the rest is written and verified.
+
+        Without boot sector and partition table a disk does not boot, also when the
+        power is cut in the middle.
+        """
+        self.head = _Buffer()
+        self.head.length = buffer.length
+        self.head.view[:] = buffer.view
+        self._postpone(0, buffer.length)
 
     def _run(self, buffer: _Buffer, start: int) -> tuple[bool, int]:
         """Whether the grains from ``start`` are zeros, and where that ceases to be so."""
@@ -176,9 +191,9 @@ def write_image(source: Source, target: BlockTarget, checksum: Checksum, progres
     """Write the whole image, verify it, and return its length in bytes.
 
     Raises ImageTooLarge (before writing when the size is known),
-    ImageChecksumMismatch, ImageDownloadFailed, DeviceError. After any failure
-    during writing the disk's beginning is made zero: it must not boot half an
-    image, or one that is not the one asked for.
+    ImageChecksumMismatch, ImageDownloadFailed, DeviceError. The disk's beginning is
+    zero until all else is written and verified: a disk must not boot half an image,
+    or one that is not the one asked for, whatever ends the writing.
     """
     if target.is_disk and source.total is not None and source.total > target.size:
         raise too_large(target, source.total)
@@ -188,11 +203,14 @@ def write_image(source: Source, target: BlockTarget, checksum: Checksum, progres
             # The backup table of a former system would outlive an image smaller than the disk.
             wiped = min(_END_WIPE, target.size)
             target.zero(target.size - wiped, wiped)
-        length, digest = _pump(source, target, checksum.algorithm, progress)
+        length, digest, head = _pump(source, target, checksum.algorithm, progress)
         if digest != checksum.digest:
             raise ImageChecksumMismatch(
                 f"the image's {checksum.algorithm} is {digest}, expected {checksum.digest}"
             )
+        if head is not None:
+            target.write(0, head.view)
+            target.flush()
     except AgentError:
         if progress.done:
             _make_unbootable(target)
@@ -202,7 +220,7 @@ def write_image(source: Source, target: BlockTarget, checksum: Checksum, progres
 
 def _pump(
     source: Source, target: BlockTarget, algorithm: str, progress: Progress
-) -> tuple[int, str]:
+) -> tuple[int, str, _Buffer | None]:
     free: _Queue = queue.SimpleQueue()
     to_hash: _Queue = queue.SimpleQueue()
     to_write: _Queue = queue.SimpleQueue()
@@ -222,7 +240,7 @@ def _pump(
     _raise_first_error((hasher, writer))
     progress.message = "waiting for the disk"
     target.flush()
-    return length, hasher.digest.hexdigest()
+    return length, hasher.digest.hexdigest(), writer.head
 
 
 def _read_all(source: Source, free: _Queue, to_hash: _Queue, stages: tuple[_Stage, ...]) -> int:

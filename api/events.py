@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from api import nodes
 from api.call import Call, Reply
-from api.masking import mask
 from api.view import time
 from drophammer import events
+from drophammer.masking import mask
 
 DEFAULT_LIMIT = 100
 LARGEST_ID = 2**63 - 1

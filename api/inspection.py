@@ -171,12 +171,12 @@ def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def _store(call: Call, session: Session, node_id: int, body: Mapping[str, Any]) -> dict[str, Any]:
+    agents.nudge(session, node_id)
     row = nodes.by_id(session, node_id, LOOKUP_COLUMNS, lock=True)
     if row is None or row["provision_state"] != states.INSPECT_WAIT:
         raise unknown_node()
     call.node = row["uuid"]
     now = call.store.clock.now()
-    agents.nudge(session, node_id)
     inventories.put(session, node_id, body["inventory"], plugin_data(body), now)
     interfaces = body["inventory"]["interfaces"]
     failed = "; it reports an error" if body.get("error") else ""

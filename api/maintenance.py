@@ -23,17 +23,23 @@ def enable(call: Call, ident: str) -> Reply:
         check(_schema(), body, "maintenance")
     reason = (body or {}).get("reason")
     values = {"maintenance": True, "maintenance_reason": reason}
-    return _write(call, ident, values, f"maintenance set: {reason or 'no reason given'}")
+    _write(call, ident, values, f"maintenance set: {reason or 'no reason given'}")
+    return Reply(202)
 
 
 def disable(call: Call, ident: str) -> Reply:
     """DELETE /v1/nodes/{ident}/maintenance: also forgets the reason and the fault."""
     call.query({})
     values = {"maintenance": False, "maintenance_reason": None, "fault": None}
-    return _write(call, ident, values, "maintenance unset")
+    node_id = _write(call, ident, values, "maintenance unset")
+    # What a ramdisk said meanwhile was heard and not acted upon.
+    call.tell_conductor("heartbeat", node_id=node_id)
+    return Reply(202)
 
 
-def _write(call: Call, ident: str, values: dict[str, Any], message: str) -> Reply:
+def _write(call: Call, ident: str, values: dict[str, Any], message: str) -> int:
+    found: list[int] = []
+
     def change(session: Session) -> None:
         row = nodes.find_locked(session, call, ident)
         now = call.store.clock.now()
@@ -42,8 +48,10 @@ def _write(call: Call, ident: str, values: dict[str, Any], message: str) -> Repl
             session, node_id=row["id"], at=now, source="api", kind="maintenance", message=message
         )
 
+        found[:] = [row["id"]]
+
     call.write_when_free(change)
-    return Reply(202)
+    return found[0]
 
 
 @functools.cache

@@ -16,9 +16,9 @@ from api.fields import (
     Row,
     Table,
 )
-from api.masking import MASK
 from api.view import View, time
 from drophammer import nodes, states
+from drophammer.masking import MASK
 
 UUID: dict[str, Any] = {
     "type": "string",

@@ -20,13 +20,13 @@ from sqlalchemy.orm import Session
 
 from api.call import Call, Reply
 from api.fields import check, compiled
-from api.masking import MASK, mask
 from api.names import check_ident
 from api.node_fields import agent_info
 from api.query import Query
 from drophammer import agents, events, nodes, operations, states
 from drophammer.bootspec import normal_mac
 from drophammer.errors import Forbidden, Invalid, NotFound
+from drophammer.masking import MASK, mask
 
 TOKEN_SINCE = 62
 TOKEN_BYTES = 32
@@ -61,6 +61,7 @@ def lookup(call: Call) -> Reply:
     with call.store.read() as session:
         node_id = _find(call, session, uuid, macs)
     with call.store.write() as session:
+        agents.lock(session, node_id)
         row = nodes.by_id(session, node_id, LOOKUP_COLUMNS, lock=True)
         if row is None:
             raise unknown_node()

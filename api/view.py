@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from api.fields import Field
-from api.masking import mask
 from drophammer.hardware import Hardware, Snapshot
+from drophammer.masking import mask
 
 Link = dict[str, str]
 

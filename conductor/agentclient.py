@@ -22,6 +22,7 @@ from drophammer.netns import Namespace
 RUNNING, SUCCEEDED, FAILED = "RUNNING", "SUCCEEDED", "FAILED"
 VERSION_MISMATCH = ("CLEAN_VERSION_MISMATCH", "VERSION_MISMATCH")
 _MAX_ANSWER = 16 * 1024 * 1024
+ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,15 @@ class AgentClient:
             raise AgentUnreachable(f"Cannot {what}: the agent has not called back yet.")
         url = f"{agent.url.rstrip('/')}{path}{'&' if path[-1] != '?' else ''}"
         manager = pool_manager(self._namespace, context=_trust(agent.certificate))
+        # A connection that could not be made has started nothing; a question may be repeated.
+        retries = urllib3.Retry(
+            connect=ATTEMPTS - 1,
+            read=ATTEMPTS - 1 if method == "GET" else 0,
+            redirect=0,
+            status=0,
+            other=0,
+            backoff_factor=0.2,
+        )
         try:
             response = manager.request(
                 method,
@@ -87,6 +97,7 @@ class AgentClient:
                 body=body,
                 headers={"Content-Type": "application/json"},
                 timeout=urllib3.Timeout(connect=10, read=timeout or self._timeout),
+                retries=retries,
                 preload_content=False,
             )
             data = response.read(_MAX_ANSWER)

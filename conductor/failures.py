@@ -14,10 +14,14 @@ from drophammer.errors import DrophammerError, LeaseLost
 from drophammer.model import Step
 
 LOG = logging.getLogger(__name__)
+MAX_TEXT = 4000
+# Steps before which nothing was done to the machine: on a rebuild its system still runs.
+UNTOUCHED = frozenset({"check_image"})
 
 
-def fail(task: Task, step: Step | None, message: str, *, event: str = "fail") -> None:
-    """End the task's operation as failed (or aborted) and fire ``event``."""
+def fail(task: Task, step: Step | None, message: str, *, aborted: bool = False) -> None:
+    """End the task's operation as failed, or as aborted by the operator."""
+    message = readable(message)
     LOG.warning("node %s: %s failed: %s", task.node.uuid, task.operation.verb, message)
     if step is not None:
         with task.box.store.write() as session:
@@ -27,13 +31,28 @@ def fail(task: Task, step: Step | None, message: str, *, event: str = "fail") ->
                 step.id,
                 {"state": operations.FAILED, "error": message, "finished_at": task.now()},
             )
-    values = _leave_safe(task, step)
-    ended = operations.ABORTED if event == "abort" else operations.FAILED
+    values = _leave_safe(task, None if aborted else step)
+    ended = operations.ABORTED if aborted else operations.FAILED
+    waiting = task.node.provision_state in states.WAITING
+    event = "abort" if aborted and waiting else "fail"
     task.end(None if task.operation.flow == "power" else event, ended, values, message)
+
+
+def readable(text: str) -> str:
+    """``text`` without what databases refuse and people cannot read, and not endless.
+
+    It may come from a machine: an agent's error, a controller's answer.
+    """
+    kept = "".join(c if c.isprintable() or c == "\n" else " " for c in text)
+    return kept if len(kept) <= MAX_TEXT else kept[:MAX_TEXT] + " ..."
 
 
 def _leave_safe(task: Task, step: Step | None) -> dict[str, object]:
     state = task.node.provision_state
+    if step is not None and step.step in UNTOUCHED:
+        return {}
+    if state == states.ADOPTING:
+        return {"power_state": None}
     if state in (states.DEPLOYING, states.WAIT_CALL_BACK):
         _leave_ramdisk(task, power_off=task.box.settings.power_off_after_deploy_failure)
     elif state in (states.INSPECTING, states.INSPECT_WAIT):
@@ -60,6 +79,7 @@ def _leave_ramdisk(task: Task, *, power_off: bool) -> None:
             return
         task.driver.boot.clean_up(task)
         if power_off:
+            task.confirm()
             task.driver.power.send(task.node, "off")
             task.update({"power_state": states.POWER_OFF}, event=("power", "off (clean-up)"))
     except LeaseLost:
@@ -67,4 +87,5 @@ def _leave_ramdisk(task: Task, *, power_off: bool) -> None:
     except DrophammerError as error:
         LOG.warning("node %s: clean-up after the failure: %s", task.node.uuid, error.message)
         with task.box.store.write() as session:
-            task.tell(session, "error", f"Clean-up after the failure: {error.message}")
+            task.write(session, {})
+            task.tell(session, "error", readable(f"Clean-up after the failure: {error.message}"))

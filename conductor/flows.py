@@ -12,7 +12,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from conductor import failures
 from conductor.drivers.base import StepFunction
@@ -27,6 +28,7 @@ from drophammer.errors import (
     LeaseLost,
     NodeLocked,
     NotFound,
+    Unavailable,
     Unsupported,
 )
 from drophammer.model import Node, Step
@@ -35,8 +37,8 @@ from drophammer.operations import StepSpec
 LOG = logging.getLogger(__name__)
 
 
-def _own(step: str, **more: Any) -> StepSpec:
-    return StepSpec("conductor", step, source="conductor", **more)
+def _own(step: str) -> StepSpec:
+    return StepSpec("conductor", step, source="conductor")
 
 
 def plan_verify(node: Node, driver: Driver) -> list[StepSpec]:
@@ -50,12 +52,19 @@ def plan_inspect(node: Node, driver: Driver) -> list[StepSpec]:
     driver.power.validate(node)
     driver.inspect.validate(node)
     if driver.inspect.uses_agent:
-        driver.boot.validate(node)
+        _validate_boot(node, driver)
     return driver.inspect.steps(node)
 
 
 def plan_clean(node: Node, driver: Driver) -> list[StepSpec]:
     """Boot the ramdisk, run what it and the driver offer, power off."""
+    steps = _clean_steps(node, driver)
+    if steps and driver.deploy.uses_agent:
+        _validate_boot(node, driver)
+    return steps
+
+
+def _clean_steps(node: Node, driver: Driver) -> list[StepSpec]:
     driver.power.validate(node)
     automated = driver.box.settings.automated_clean
     if node.automated_clean is not None:
@@ -65,7 +74,6 @@ def plan_clean(node: Node, driver: Driver) -> list[StepSpec]:
     steps = driver.deploy.clean_steps(node)
     if not driver.deploy.uses_agent:
         return steps
-    driver.boot.validate(node)
     return [_own("boot_ramdisk"), _own("plan_agent_steps"), *steps, _own("leave_ramdisk")]
 
 
@@ -74,13 +82,13 @@ def plan_deploy(node: Node, driver: Driver) -> list[StepSpec]:
     driver.power.validate(node)
     driver.deploy.validate(node)
     if driver.deploy.uses_agent:
-        driver.boot.validate(node)
+        _validate_boot(node, driver)
     return driver.deploy.deploy_steps(node)
 
 
 def plan_delete(node: Node, driver: Driver) -> list[StepSpec]:
-    """Give the system up, then clean."""
-    return [_own("tear_down_instance"), _own("begin_cleaning"), *plan_clean(node, driver)]
+    """Give the system up, then clean. What cleaning needs is checked when it begins."""
+    return [_own("tear_down_instance"), _own("begin_cleaning"), *_clean_steps(node, driver)]
 
 
 def plan_adopt(node: Node, driver: Driver) -> list[StepSpec]:
@@ -92,6 +100,15 @@ def plan_power(node: Node, driver: Driver) -> list[StepSpec]:
     """Reach a power state."""
     driver.power.validate(node)
     return [_own("change_power")]
+
+
+def _validate_boot(node: Node, driver: Driver) -> None:
+    driver.boot.validate(node)
+    if node.disable_power_off:
+        raise Unsupported(
+            f"Node {node.uuid} has disable_power_off set; operations that boot a ramdisk cannot "
+            "do without power off yet."
+        )
 
 
 @dataclass(frozen=True)
@@ -145,16 +162,34 @@ class Runner:
 
     def run(self, task: Task) -> None:
         """Visit steps until the operation ends, waits, or wants to be visited later."""
+        self.guarded(task, self._visit_all)
+
+    def _visit_all(self, task: Task) -> None:
+        while self._visit(task):
+            pass
+
+    def _give_back(self, task: Task) -> None:
+        # As long as this process lives it renews its leases: one not given back would stay.
         try:
-            while self._visit(task):
-                pass
+            task.release()
+        except LeaseLost:
+            pass
+        except SQLAlchemyError:
+            self._workers.later(5.0, self._give_back, task)
+
+    def guarded(self, task: Task, function: Callable[[Task], None]) -> None:
+        """Run something on ``task``; when that is interrupted the node is given back.
+
+        Most likely the database is away then. The journal is intact: the next sweep
+        finds the node and its step is visited again.
+        """
+        try:
+            function(task)
         except LeaseLost:
             LOG.warning("node %s: lost the lease; another conductor goes on", task.node.uuid)
         except Exception:
-            # Most likely the database is away. The journal is intact: given back,
-            # the node is found by the next sweep and its step visited again.
             LOG.exception("node %s: work was interrupted", task.node.uuid)
-            task.release()
+            self._give_back(task)
 
     def _nudged(self, task_of: Callable[[], Task | None]) -> None:
         try:
@@ -172,14 +207,23 @@ class Runner:
         if step is None:
             _finish(task)
             return False
-        if task.operation.abort_requested:
-            failures.fail(task, None, "Ended by the operator's request between two steps.")
+        if task.operation.abort_requested and _may_end_at(step):
+            name = f"{step.interface}.{step.step}"
+            when = "before" if step.state == operations.PENDING else "during"
+            text = f"Aborted by the operator's request {when} {name}."
+            failures.fail(task, step, text, aborted=True)
             return False
         try:
             task.start_step(step)
             outcome = function_of(task, step)(task, step)
-        except LeaseLost:
-            raise
+        except (LeaseLost, SQLAlchemyError):
+            raise  # Nothing is known to be wrong with the machine: see ``run``.
+        except Unavailable as error:
+            # "Try again later", says for instance a netboot that is being restarted. The
+            # node's deadline ends this.
+            LOG.warning("node %s: step %s: %s", task.node.uuid, step.step, error.message)
+            self._workers.later(task.box.settings.retry_seconds, self.run, task)
+            return False
         except DrophammerError as error:
             failures.fail(task, step, error.message)
             return False
@@ -201,7 +245,7 @@ class Runner:
 
 def function_of(task: Task, step: Step) -> StepFunction:
     """The code behind a step. Raises Unsupported when this conductor has none."""
-    if step.source == "agent":
+    if step.source == "agent" and step.interface != "conductor":
         return agent_step
     table = (
         CONDUCTOR_STEPS
@@ -211,6 +255,11 @@ def function_of(task: Task, step: Step) -> StepFunction:
     if step.step not in table:
         raise Unsupported(f"There is no step {step.interface}.{step.step} on this conductor.")
     return table[step.step]
+
+
+def _may_end_at(step: Step) -> bool:
+    """Whether work may be broken off here: between steps, or in one that stands it."""
+    return step.state == operations.PENDING or step.abortable or step.interface == "conductor"
 
 
 def _finish(task: Task) -> None:

@@ -69,7 +69,7 @@ _CONDUCTOR: list[cfg.Opt] = [
         default=60,
         min=2,
         help="Seconds without a sign of life after which a conductor counts as dead and its "
-        "work may be taken over.",
+        "work may be taken over. At least three times heartbeat_interval.",
     ),
     cfg.IntOpt(
         "check_provision_state_interval",
@@ -82,15 +82,15 @@ _CONDUCTOR: list[cfg.Opt] = [
         "deploy_callback_timeout",
         default=1800,
         min=0,
-        help="Seconds a deploying node may wait for its ramdisk. Raise it for images that take "
-        "long to write; 0 waits for ever.",
+        help="Seconds a deploying node may be without a sign of life of its ramdisk. Raise it "
+        "for machines that take long to start; 0 waits for ever.",
     ),
     cfg.IntOpt(
         "clean_callback_timeout",
         default=1800,
         min=0,
-        help="Seconds a node that is being cleaned may wait for its ramdisk. Raise it when whole "
-        "disks are overwritten; 0 waits for ever.",
+        help="Seconds a node that is being cleaned may be without a sign of life of its ramdisk. "
+        "Raise it for machines that take long to start; 0 waits for ever.",
     ),
     cfg.IntOpt(
         "inspect_wait_timeout",

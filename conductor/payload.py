@@ -8,10 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from drophammer.masking import mask
 from drophammer.model import Node, Port
-
-_HIDDEN = "******"
-_SECRET_WORDS = ("password", "secret", "token", "configdrive", "private_key", "passphrase", "_key")
 
 # What the ramdisk's erase steps read; the values are the reference's defaults.
 _ERASE_SWITCHES = {
@@ -33,8 +31,8 @@ def node_for_agent(node: Node) -> dict[str, Any]:
         "name": node.name,
         "driver": node.driver,
         "properties": node.properties,
-        "instance_info": _masked(node.instance_info),
-        "driver_info": _masked(node.driver_info),
+        "instance_info": mask(node.instance_info),
+        "driver_info": mask(node.driver_info),
         "driver_internal_info": dict(_ERASE_SWITCHES),
         "raid_config": node.raid_config,
         "target_raid_config": node.target_raid_config,
@@ -62,13 +60,3 @@ def ports_for_agent(ports: Sequence[Port]) -> list[dict[str, Any]]:
         }
         for port in ports
     ]
-
-
-def _masked(info: dict[str, Any]) -> dict[str, Any]:
-    masked: dict[str, Any] = {}
-    for key, value in info.items():
-        if any(word in key.lower() for word in _SECRET_WORDS):
-            masked[key] = _HIDDEN
-        else:
-            masked[key] = _masked(value) if isinstance(value, dict) else value
-    return masked

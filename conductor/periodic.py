@@ -7,19 +7,18 @@ from __future__ import annotations
 import datetime
 import logging
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 
-from sqlalchemy import or_, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import and_, exists, or_, select
 
 from conductor import failures
 from conductor.flows import Runner
 from conductor.task import Task
 from conductor.toolbox import Toolbox
 from drophammer import conductors, states
-from drophammer.errors import DrophammerError
-from drophammer.model import Node, Operation
+from drophammer.model import Inventory, Node, Operation
 
 LOG = logging.getLogger(__name__)
 SWEEP_BATCH = 500
@@ -49,45 +48,62 @@ class Periodic:
             conductors.beat(session, self._box.holder.uuid, self._box.store.clock.now())
             self._box.store.renew_all(session, self._box.holder)
 
-    def sweep(self) -> None:
-        """End what is past its deadline; go on with what nobody works on any more."""
+    def sweep(self, *, first: bool = False) -> None:
+        """End what is past its deadline; go on with what nobody works on any more.
+
+        The ``first`` one also looks at every node that waits: what its ramdisk said
+        may have been said to nobody.
+        """
         now = self._box.store.clock.now()
         for node_id in self._overdue(now):
             self._runner.nudge(partial(self._time_out, node_id))
-        for node_id in self._orphans(now):
-            LOG.warning("node id %d: its worker is gone; going on from the journal", node_id)
-            self._runner.nudge(partial(Task.resume, self._box, node_id, "taken over"))
+        for node_id in self._orphans(now, waiting=first):
+            self._runner.nudge(partial(Task.resume, self._box, node_id, "sweep", gently=True))
 
     def _run(self) -> None:
         settings = self._box.settings
+        self._chore(self.beat)
+        self._chore(partial(self.sweep, first=True))
         chores: list[tuple[float, Callable[[], None]]] = [
             (settings.heartbeat_interval, self.beat),
             (settings.sweep_interval, self.sweep),
         ]
-        due = [0.0] * len(chores)
-        tick = min(interval for interval, _ in chores)
-        while not self._stop.is_set():
+        due = [time.monotonic() + interval for interval, _ in chores]
+        while not self._stop.wait(max(0.0, min(due) - time.monotonic())):
             for number, (interval, chore) in enumerate(chores):
-                due[number] -= tick
-                if due[number] <= 0:
-                    due[number] = interval
+                if due[number] <= time.monotonic():
+                    due[number] = time.monotonic() + interval
                     self._chore(chore)
-            self._stop.wait(tick)
 
     def _chore(self, chore: Callable[[], None]) -> None:
-        # A database that is away for a while must not end the chores for ever.
+        # Whatever happened, the next beat must come: without it all work here is lost.
         try:
             chore()
-        except (SQLAlchemyError, DrophammerError):
-            LOG.exception("%s did not work this time", chore.__name__)
+        except Exception:
+            LOG.exception("a chore of the conductor did not work this time")
 
     def _overdue(self, now: datetime.datetime) -> list[int]:
         with self._box.store.read() as session:
             query = select(Node.id).where(Node.deadline < now).limit(SWEEP_BATCH)
             return list(session.scalars(query))
 
-    def _orphans(self, now: datetime.datetime) -> list[int]:
-        """Unfinished operations that nobody holds: in working states, or power operations."""
+    def _orphans(self, now: datetime.datetime, *, waiting: bool) -> list[int]:
+        """Nodes with unfinished work that nobody holds and that need no message to go on."""
+        goes_on = [
+            Node.provision_state.in_(states.WORKING),
+            Operation.flow == "power",
+            Operation.abort_requested.is_(True),
+            # An inspecting ramdisk speaks once; its data is what counts, not the message.
+            and_(
+                Node.provision_state == states.INSPECT_WAIT,
+                exists().where(
+                    Inventory.node_id == Node.id, Inventory.created_at >= Operation.created_at
+                ),
+            ),
+        ]
+        if waiting:
+            goes_on.append(Node.provision_state.in_(states.WAITING))
+        settings = self._box.settings
         with self._box.store.read() as session:
             query = (
                 select(Node.id)
@@ -95,10 +111,9 @@ class Periodic:
                 .where(
                     or_(Node.lease_owner.is_(None), Node.lease_expires < now),
                     Operation.finished_at.is_(None),
-                    or_(
-                        Node.provision_state.in_(states.WORKING),
-                        Operation.flow == "power",
-                    ),
+                    Node.driver.in_(settings.hardware_types),
+                    Node.conductor_group == settings.conductor_group.lower(),
+                    or_(*goes_on),
                 )
                 .limit(SWEEP_BATCH)
             )
@@ -110,9 +125,6 @@ class Periodic:
         if task is None:
             self._forget_deadline(node_id)
             return None
-        if task.node.deadline is None or task.node.deadline >= now:
-            task.release()
-            return None
         state = task.node.provision_state
         since = task.node.provision_updated_at or task.operation.created_at
         step = task.step()
@@ -121,7 +133,7 @@ class Periodic:
             f"Timed out after {(now - since).total_seconds():.0f} s in state '{state}'{doing}. "
             f"{_advice(task)}"
         )
-        failures.fail(task, step, text)
+        self._runner.guarded(task, lambda task: failures.fail(task, step, text))
         return None
 
     def _forget_deadline(self, node_id: int) -> None:

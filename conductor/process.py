@@ -50,7 +50,7 @@ class ConductorProcess:
         """Register and take work."""
         settings = self.box.settings
         with self._store.write() as session:
-            conductors.register(
+            previous = conductors.register(
                 session,
                 uuid=self.box.holder.uuid,
                 hostname=settings.host,
@@ -58,6 +58,8 @@ class ConductorProcess:
                 hardware_types=self.box.drivers.describe(settings.default_interfaces),
                 now=self._store.clock.now(),
             )
+            if previous is not None:
+                self._store.release_all(session, Holder(previous, settings.host))
         self._served = self._bus.serve("conductor", self.service, settings.host)
         self.periodic.start()
         LOG.info("conductor %s drives %s", settings.host, ", ".join(self.box.drivers.types))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from conductor import configdrive, failures, task
+from conductor import configdrive, task
 from conductor.bootmode import boot_mode
 from conductor.drivers.registry import Driver
 from conductor.flows import FLOW_OF_VERB, FLOWS, Runner
@@ -67,6 +67,8 @@ class Service:
             raise Unsupported(
                 f"The verb '{target}' is not available in this version of Drophammer."
             )
+        if request.get("deploy_steps"):
+            raise Unsupported("deploy_steps are not available in this version of Drophammer.")
         self._workers.admit()
         configdrive_given = request.pop("configdrive", None)
 
@@ -119,11 +121,11 @@ class Service:
 
     def heartbeat(self, node_id: int) -> None:
         """The node's agent has spoken: see whether that brings its operation on."""
-        self._runner.nudge(lambda: Task.resume(self._box, node_id, "heartbeat"))
+        self._runner.nudge(lambda: Task.resume(self._box, node_id, "heartbeat", gently=True))
 
     def inspected(self, node_id: int) -> None:
         """The node's inventory has arrived."""
-        self._runner.nudge(lambda: Task.resume(self._box, node_id, "inspection data"))
+        self._runner.nudge(lambda: Task.resume(self._box, node_id, "inspection data", gently=True))
 
     # Questions
 
@@ -158,6 +160,8 @@ class Service:
         finally:
             with self._box.store.write() as session:
                 self._box.store.release(session, lease)
+        if node.provision_state in states.WAITING:
+            self.heartbeat(node_id)  # One may have come while we held the node.
 
     def supported_boot_devices(self, node_id: int) -> list[str]:
         """The boot devices that the node's management interface can choose."""
@@ -213,16 +217,12 @@ class Service:
         except InvalidState:
             taken.release()
             raise
-        step = taken.step()
-        if step is not None and not step.abortable and step.interface != "conductor":
-            with self._box.store.write() as session:
-                taken.write(session, {})
-                operations.request_abort(session, taken.operation.id)
-            taken.release()
-            return
-        name = f" during {step.interface}.{step.step}" if step is not None else ""
-        text = f"Aborted by the operator's request{name}."
-        self._workers.submit(lambda: failures.fail(taken, step, text, event="abort"))
+        # Written down first: the answer is a promise, whatever becomes of this process.
+        with self._box.store.write() as session:
+            taken.write(session, {})
+            operations.request_abort(session, taken.operation.id)
+        taken.operation.abort_requested = True
+        self._runner.start(taken)
 
 
 def _may(node: Node, target: str) -> None:

@@ -22,7 +22,6 @@ class Settings:
     conductor_group: str = ""
     workers: int = 64
     heartbeat_interval: float = 10
-    heartbeat_timeout: float = 60
     sweep_interval: float = 60
     deploy_timeout: float = 1800
     clean_timeout: float = 1800
@@ -41,17 +40,25 @@ class Settings:
     power_off_after_deploy_failure: bool = True
     default_boot_mode: str = "uefi"
     kernel_append_params: str = "nofb vga=normal"
-    require_tls: bool = True
     agent_timeout: float = 60
     stream_raw_images: bool = True
     ipmi_workers: int = 2
     ipmi_deadline: float = 10.0
     ipmi_disable_boot_timeout: bool = True
+    # Not an option: how soon to ask again whoever said "try again later".
+    retry_seconds: float = 5.0
     fake_delays: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @classmethod
     def from_conf(cls, conf: cfg.ConfigOpts) -> Settings:
         """Read them from a loaded configuration. Raises Invalid for values that make no sense."""
+        beat, timeout = conf.conductor.heartbeat_interval, conf.conductor.heartbeat_timeout
+        if timeout < 3 * beat:
+            raise Invalid(
+                f"[conductor] heartbeat_timeout = {timeout} is less than three times "
+                f"heartbeat_interval = {beat}: a conductor would lose its work to another one "
+                "for a single late beat."
+            )
         return cls(
             host=conf.host,
             hardware_types=tuple(conf.enabled_hardware_types),
@@ -62,8 +69,7 @@ class Settings:
             },
             conductor_group=conf.conductor.conductor_group,
             workers=conf.conductor.workers_pool_size,
-            heartbeat_interval=conf.conductor.heartbeat_interval,
-            heartbeat_timeout=conf.conductor.heartbeat_timeout,
+            heartbeat_interval=beat,
             sweep_interval=conf.conductor.check_provision_state_interval,
             deploy_timeout=conf.conductor.deploy_callback_timeout,
             clean_timeout=conf.conductor.clean_callback_timeout,
@@ -82,7 +88,6 @@ class Settings:
             power_off_after_deploy_failure=conf.deploy.power_off_after_deploy_failure,
             default_boot_mode=conf.deploy.default_boot_mode,
             kernel_append_params=conf.pxe.kernel_append_params,
-            require_tls=conf.agent.require_tls,
             agent_timeout=conf.agent.command_timeout,
             stream_raw_images=conf.agent.stream_raw_images,
             ipmi_workers=conf.ipmi.worker_processes,

@@ -47,17 +47,28 @@ class Task:
 
     @classmethod
     def resume(
-        cls, box: Toolbox, node_id: int, purpose: str, *, seize: bool = False
+        cls,
+        box: Toolbox,
+        node_id: int,
+        purpose: str,
+        *,
+        seize: bool = False,
+        gently: bool = False,
     ) -> Task | None:
         """Take the node and its unfinished operation; None when there is none any more.
 
-        Raises NodeLocked. ``seize`` takes the lease from a holder that is past
-        the node's deadline.
+        Raises NodeLocked. ``seize`` takes the lease from whoever holds it, if the
+        node is past its deadline; ``gently`` leaves nodes in maintenance alone.
         """
         with box.store.write() as session:
             take = box.store.seize if seize else box.store.reserve
             lease = take(session, node_id, box.holder, purpose)
+            if lease is None:
+                return None
             node = session.get_one(Node, node_id)
+            if gently and node.maintenance:
+                box.store.release(session, lease)
+                return None
             operation = (
                 session.get(Operation, node.operation_id) if node.operation_id is not None else None
             )
@@ -77,6 +88,12 @@ class Task:
         """The step that is due."""
         with self.box.store.read() as session:
             return operations.step_at(session, self.operation.id, self.operation.position)
+
+    def has_more_steps(self, step: Step) -> bool:
+        """Whether anything is planned behind ``step``."""
+        with self.box.store.read() as session:
+            behind = operations.step_at(session, self.operation.id, step.position + 1)
+        return behind is not None
 
     def agent(self) -> Agent | None:
         """What the agent last told of itself. Also notes how often it has been heard."""
@@ -123,6 +140,15 @@ class Task:
             message=message,
             data=data,
         )
+
+    def confirm(self) -> None:
+        """Raise LeaseLost unless the node is still ours: asked right before hardware is told.
+
+        Between this and the command a lease could still be lost; the gap is made of
+        nothing but our own few instructions.
+        """
+        with self.box.store.write() as session:
+            self.box.store.update_leased(session, self.lease, {"lease_purpose": Node.lease_purpose})
 
     def start_step(self, step: Step) -> None:
         """Journal that the step runs, and show it on the node."""
@@ -171,6 +197,7 @@ class Task:
         with self.box.store.write() as session:
             change = self._transition(session, event, values or {})
             self.write(session, change)
+            operations.set_values(session, self.operation.id, {"state": operations.RUNNING})
         self._apply(change)
         self._log(event)
 
@@ -344,9 +371,7 @@ def begin(
         if old is not None and old.finished_at is None:
             if event != "delete":
                 raise Unavailable(f"Node {node.uuid} still ends '{old.verb}'; try again.")
-            operations.set_values(
-                session, old.id, {"state": operations.ABORTED, "finished_at": now}
-            )
+            operations.give_up(session, old.id, now)
         _limit(session, box, flow)
         steps = plan(node, Driver(box, node))
         operation = operations.create(
@@ -356,7 +381,9 @@ def begin(
         task = Task(box, lease, node, operation)
         change: dict[str, Any] = {"operation_id": operation.id, "last_error": None}
         if event is not None:
-            change |= task._transition(session, event, change)
+            change |= task._transition(session, event, {**change, "target_power_state": None})
+        else:
+            change["deadline"] = now + datetime.timedelta(seconds=WORKING_SECONDS)
         task.write(session, change)
     task._apply(change)
     if event is not None:
@@ -365,12 +392,16 @@ def begin(
 
 
 def _limit(session: Session, box: Toolbox, flow: str) -> None:
+    kind = "clean" if flow == "delete" else flow  # Deleting ends with cleaning.
     limits = {
-        "deploy": box.settings.max_concurrent_deploy,
-        "clean": box.settings.max_concurrent_clean,
+        "deploy": (box.settings.max_concurrent_deploy, ("deploy",)),
+        "clean": (box.settings.max_concurrent_clean, ("clean", "delete")),
     }
-    if flow in limits and operations.count_unfinished(session, flow) >= limits[flow]:
+    if kind not in limits:
+        return
+    limit, flows = limits[kind]
+    if operations.count_unfinished(session, flows) >= limit:
         raise Unavailable(
-            f"{limits[flow]} operations of kind '{flow}' are under way, which is the limit "
-            f"([conductor] max_concurrent_{flow}); try again when one has ended."
+            f"{limit} operations of kind '{kind}' are under way, which is the limit "
+            f"([conductor] max_concurrent_{kind}); try again when one has ended."
         )

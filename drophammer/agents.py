@@ -7,8 +7,9 @@ disturbs whoever holds the node.
 from __future__ import annotations
 
 import datetime
+from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from drophammer.model import Agent
@@ -58,6 +59,39 @@ def nudge(session: Session, node_id: int) -> None:
     session.execute(update(Agent).where(Agent.node_id == node_id).values(beats=Agent.beats + 1))
 
 
-def wipe(session: Session, node_id: int) -> None:
-    """Forget the agent: its ramdisk is being stopped or started anew."""
-    session.execute(delete(Agent).where(Agent.node_id == node_id))
+def set_step_version(session: Session, node_id: int, version: dict[str, Any]) -> None:
+    """Keep what the agent's steps were offered under; each execution must name it."""
+    session.execute(update(Agent).where(Agent.node_id == node_id).values(step_version=version))
+
+
+def forget(session: Session, node_id: int, *, starting: bool) -> None:
+    """Let the token of one ramdisk not open the next, nor its address be taken for its own.
+
+    Touches the agent's row before the caller touches the node's: that is the order
+    in which a heartbeat locks them, too. ``starting``: a new ramdisk is about to
+    boot, and its beats are counted from nought.
+    """
+    values: dict[str, Any] = {
+        "token": None,
+        "token_shown": False,
+        "url": None,
+        "version": None,
+        "certificate": None,
+        "step_version": {},
+    }
+    if starting:
+        values["beats"] = 0
+    known = session.execute(
+        update(Agent)
+        .where(Agent.node_id == node_id)
+        .values(**values)
+        .returning(Agent.node_id)
+        .execution_options(synchronize_session=False)
+    ).scalar_one_or_none()
+    if known is None and starting:
+        session.execute(insert(Agent).values(node_id=node_id, **values))
+
+
+def lock(session: Session, node_id: int) -> None:
+    """Take the agent's row before the node's, in the order that everybody takes them."""
+    session.execute(select(Agent.node_id).where(Agent.node_id == node_id).with_for_update())

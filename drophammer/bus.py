@@ -88,7 +88,7 @@ def result_of(told: dict[str, Any]) -> Any:
 class LocalBus:
     """Roles in one process: a few threads per topic, JSON in and out."""
 
-    def __init__(self, threads: int = 8) -> None:
+    def __init__(self, threads: int = 32) -> None:
         self._threads = threads
         self._lock = threading.Lock()
         self._served: dict[str, _LocalServer] = {}

@@ -19,17 +19,23 @@ def register(
     group: str,
     hardware_types: JSONObject,
     now: datetime.datetime,
-) -> None:
-    """Note that a conductor has started. A host's earlier process gives way to it."""
+) -> str | None:
+    """Note that a conductor has started; the UUID of the process whose place it takes.
+
+    What that one held may be given back: if it should still live, the fences of
+    its leases keep it from writing.
+    """
     row = session.scalars(
         select(Conductor).where(Conductor.hostname == hostname)
     ).one_or_none() or Conductor(hostname=hostname, created_at=now)
+    previous: str | None = row.uuid
     row.uuid = uuid
     row.conductor_group = group.lower()
     row.hardware_types = hardware_types
     row.online = True
     row.seen_at = now
     session.add(row)
+    return previous
 
 
 def beat(session: Session, uuid: str, now: datetime.datetime) -> None:

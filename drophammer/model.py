@@ -101,6 +101,9 @@ class Node(Base):
     """
 
     __tablename__ = "nodes"
+    # Without it sqlite gives the id of a deleted node to the next one, and a timer
+    # entry that outlived its node would find somebody else's.
+    __table_args__ = {"sqlite_autoincrement": True}
 
     id: Mapped[int] = mapped_column(primary_key=True)
     uuid: Mapped[str] = mapped_column(String(36), unique=True)
@@ -206,6 +209,7 @@ class Operation(Base):
     """
 
     __tablename__ = "operations"
+    __table_args__ = {"sqlite_autoincrement": True}
 
     id: Mapped[int] = mapped_column(primary_key=True)
     uuid: Mapped[str] = mapped_column(String(36), unique=True)
@@ -229,7 +233,7 @@ class Operation(Base):
 class Step(Base):
     """One step of an operation: the journal.
 
-    ``state`` is pending, running, done, failed or skipped. ``cursor`` is where a
+    ``state`` is pending, running, done or failed. ``cursor`` is where a
     step that takes several visits has got to (its own words, e.g. the id of the
     agent command it waits for).
     """

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from drophammer.model import Operation, Step, new_uuid
 
 RUNNING, WAITING, DONE, FAILED, ABORTED = "running", "waiting", "done", "failed", "aborted"
-PENDING, SKIPPED = "pending", "skipped"
+PENDING = "pending"
 UNFINISHED = (RUNNING, WAITING)
 
 
@@ -76,11 +76,6 @@ def create(
     session.add_all(spec.row(operation.id, position) for position, spec in enumerate(steps))
     session.flush()
     return operation
-
-
-def get(session: Session, operation_id: int) -> Operation | None:
-    """One operation."""
-    return session.get(Operation, operation_id)
 
 
 def step_at(session: Session, operation_id: int, position: int) -> Step | None:
@@ -155,7 +150,17 @@ def request_abort(session: Session, operation_id: int) -> None:
     set_values(session, operation_id, {"abort_requested": True})
 
 
-def count_unfinished(session: Session, flow: str) -> int:
-    """How many operations of a flow are under way, for the concurrency limits."""
-    query = select(func.count()).where(Operation.flow == flow, Operation.state.in_(UNFINISHED))
+def give_up(session: Session, operation_id: int, now: datetime.datetime) -> None:
+    """End an operation in whose place another one begins, with the step that it was in."""
+    session.execute(
+        update(Step)
+        .where(Step.operation_id == operation_id, Step.state == RUNNING)
+        .values(state=FAILED, error="Given up for another operation.", finished_at=now)
+    )
+    set_values(session, operation_id, {"state": ABORTED, "finished_at": now})
+
+
+def count_unfinished(session: Session, flows: Sequence[str]) -> int:
+    """How many operations of some flows are under way, for the concurrency limits."""
+    query = select(func.count()).where(Operation.flow.in_(flows), Operation.state.in_(UNFINISHED))
     return session.execute(query).scalar_one()

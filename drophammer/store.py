@@ -17,7 +17,7 @@ from typing import Any
 
 from alembic import command as alembic_command
 from alembic.config import Config as AlembicConfig
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, or_, select, update
+from sqlalchemy import Connection, Engine, create_engine, event, or_, select, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
@@ -30,6 +30,9 @@ _FREE: dict[str, Any] = dict.fromkeys(
 )
 MIGRATIONS = pathlib.Path(__file__).with_name("migrations")
 SQLITE_BUSY_SECONDS = 30
+CLEAN_UP_SECONDS = 300
+# A transaction is short, but every worker, bus and API thread may be in one.
+POOL_SIZE, POOL_OVERFLOW = 16, 112
 
 
 @dataclass(frozen=True)
@@ -80,10 +83,6 @@ class Store:
             alembic_command.upgrade(config, "head")
             connection.commit()
 
-    def is_empty(self) -> bool:
-        """True when no schema has been made yet."""
-        return not inspect(self.engine).get_table_names()
-
     def close(self) -> None:
         """Give back all connections."""
         self.engine.dispose()
@@ -115,18 +114,21 @@ class Store:
             raise self._locked(session, node_id)
         return Lease(node_id, holder, purpose, taken)
 
-    def seize(self, session: Session, node_id: int, holder: Holder, purpose: str) -> Lease:
-        """Take the node whoever holds it. Its former holder writes nothing more.
+    def seize(self, session: Session, node_id: int, holder: Holder, purpose: str) -> Lease | None:
+        """Take the node whoever holds it, if it is past its deadline; None when it is not.
 
-        For work that is past its deadline. Raises NotFound.
+        Its former holder writes nothing more. The deadline is put off, so that whoever
+        looks next leaves the new holder the time to clean up.
         """
-        session.execute(
+        now = self.clock.now()
+        overdue = session.execute(
             update(Node)
-            .where(Node.id == node_id)
-            .values(lease_owner=None)
+            .where(Node.id == node_id, Node.deadline < now)
+            .values(lease_owner=None, deadline=now + datetime.timedelta(seconds=CLEAN_UP_SECONDS))
+            .returning(Node.id)
             .execution_options(synchronize_session=False)
-        )
-        return self.reserve(session, node_id, holder, purpose)
+        ).scalar_one_or_none()
+        return None if overdue is None else self.reserve(session, node_id, holder, purpose)
 
     def renew_all(self, session: Session, holder: Holder) -> None:
         """Push out the expiry of every lease that ``holder`` has. One statement."""
@@ -191,12 +193,18 @@ def locked_message(node_uuid: str, host: str | None, purpose: str | None) -> str
 
 def _engine(url: str) -> Engine:
     if make_url(url).get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True, hide_parameters=True)
+        return create_engine(
+            url,
+            pool_pre_ping=True,
+            pool_size=POOL_SIZE,
+            max_overflow=POOL_OVERFLOW,
+            hide_parameters=True,
+        )
     engine = create_engine(
         url,
         connect_args={"timeout": SQLITE_BUSY_SECONDS},
-        pool_size=16,
-        max_overflow=64,
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_OVERFLOW,
         # The values of a statement that fails may be passwords.
         hide_parameters=True,
     )

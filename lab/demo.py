@@ -69,7 +69,9 @@ class Teller:
 def main(argv: list[str]) -> int:
     """Run the demo. 0: every machine went all the way; 1: not; 130: interrupted."""
     options = _options(argv)
-    previous = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM,)}
+    # SIGINT too: a program that a shell started in the background has it ignored.
+    wanted = (signal.SIGINT, signal.SIGTERM)
+    previous = {number: signal.signal(number, _interrupt) for number in wanted}
     try:
         return _run(options)
     except KeyboardInterrupt:

@@ -50,7 +50,6 @@ class Power(Interface):
     """Switches a machine."""
 
     kind = "power"
-    actions: ClassVar[frozenset[str]] = frozenset({"on", "off", "reset", "soft"})
 
     def state(self, node: Node) -> str:
         """Ask the hardware: "power on" or "power off". Raises HardwareError."""

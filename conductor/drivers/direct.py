@@ -10,11 +10,11 @@ from conductor.bootmode import boot_mode
 from conductor.drivers.base import Deploy, StepFunction
 from conductor.outcomes import Again, Done, Outcome
 from conductor.payload import node_for_agent, ports_for_agent
-from conductor.steps.agent import need_agent, run_command
+from conductor.steps.agent import ask, need_agent, run_command
 from conductor.steps.power import POLL_SECONDS, reach
 from conductor.steps.ramdisk import boot_ramdisk
 from drophammer import states
-from drophammer.errors import AgentError
+from drophammer.errors import AgentError, AgentUnreachable
 from drophammer.model import Node, Step
 from drophammer.operations import StepSpec
 
@@ -57,11 +57,10 @@ def write_image(task: Task, step: Step) -> Outcome:
     """Have the agent write image and config drive; journalled by the command's id."""
     if "command" in step.cursor:
         return run_command(task, step, "deploy.execute_deploy_step", {})
-    agent = need_agent(task)
     node, ports = node_for_agent(task.node), ports_for_agent(task.ports())
-    offered = task.box.agents.run(
-        agent, "deploy.get_deploy_steps", {"node": node, "ports": ports}, wait=True
-    )
+    if "version" not in step.cursor:
+        offered = ask(task, "deploy.get_deploy_steps", {"node": node, "ports": ports})
+        task.note(step, version=offered.get("hardware_manager_version"))
     info = images.image_info(task.node, stream_raw=task.box.settings.stream_raw_images)
     drive = configdrive.for_agent(task.node)
     params = {
@@ -72,7 +71,7 @@ def write_image(task: Task, step: Step) -> Outcome:
         },
         "node": node,
         "ports": ports,
-        "deploy_version": (offered.result or {}).get("hardware_manager_version"),
+        "deploy_version": step.cursor["version"],
     }
     return run_command(task, step, "deploy.execute_deploy_step", params)
 
@@ -84,14 +83,14 @@ def prepare_instance_boot(task: Task, step: Step) -> Outcome:
         outcome = _install_bootloader(task, step)
         if not isinstance(outcome, Done):
             return outcome
+    task.confirm()
     task.driver.management.set_boot_device(task.node, "disk", persistent=True, uefi=uefi)
     return Done()
 
 
 def _install_bootloader(task: Task, step: Step) -> Outcome:
     if "identifiers" not in step.cursor:
-        answer = task.box.agents.run(need_agent(task), "standby.get_partition_uuids", {}, wait=True)
-        task.note(step, identifiers=answer.result or {})
+        task.note(step, identifiers=ask(task, "standby.get_partition_uuids", {}))
     found = step.cursor["identifiers"]
     return run_command(
         task,
@@ -113,8 +112,9 @@ def tear_down_agent(task: Task, step: Step) -> Outcome:
             task.box.agents.run(
                 need_agent(task), "standby.power_off", {}, wait=False, timeout=ANSWER_SECONDS
             )
+        except AgentUnreachable:
+            pass  # It may have gone before it could answer; the power state decides.
         except AgentError as error:
-            # It may have gone before it could answer; the power state decides.
             task.note(step, refused=error.message)
         task.note(step, asked=task.now().timestamp())
     if "cleared" not in step.cursor:

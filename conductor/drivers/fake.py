@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import random
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -31,19 +32,24 @@ if TYPE_CHECKING:
 
 
 class FakePower(Power):
-    """Does what it is told. A machine that was never told anything is what its row says, or off."""
+    """Does what it is told, after [fake] power_delay; before that, it is as its row says."""
 
     def __init__(self, box: Toolbox) -> None:
         super().__init__(box)
         self._states: dict[str, str] = {}
+        self._coming: dict[str, tuple[float, str]] = {}
 
     def state(self, node: Node) -> str:
+        due, wanted = self._coming.get(node.uuid, (0.0, None))
+        if wanted is not None and time.monotonic() >= due:
+            self._states[node.uuid] = wanted
         known = self._states.get(node.uuid) or node.power_state
         return known if known == states.POWER_ON else states.POWER_OFF
 
     def send(self, node: Node, action: str) -> None:
-        on = action in ("on", "reset")
-        self._states[node.uuid] = states.POWER_ON if on else states.POWER_OFF
+        wanted = states.POWER_ON if action in ("on", "reset") else states.POWER_OFF
+        delay = random.uniform(*self.box.settings.fake_delays.get("power", (0.0, 0.0)))
+        self._coming[node.uuid] = (time.monotonic() + delay, wanted)
 
 
 class FakeManagement(Management):

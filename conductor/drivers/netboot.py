@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from conductor.bootmode import boot_mode
 from conductor.drivers.base import Boot
-from drophammer import boots, bootspec
+from drophammer import agents, boots, bootspec
 from drophammer.errors import Invalid
-from drophammer.model import Agent, Node
+from drophammer.model import Node
 
 if TYPE_CHECKING:
     from conductor.task import Task
@@ -47,24 +47,12 @@ class NetworkBoot(Boot):
                 "card that it boots from."
             )
         with task.box.store.write() as session:
+            agents.forget(session, node.id, starting=True)
             task.write(session, {})
             boots.put(session, node.id, spec, task.now())
-            # The token of an earlier ramdisk must not open this one, nor may its
-            # address be taken for the new one's.
-            session.merge(
-                Agent(
-                    node_id=node.id,
-                    token=None,
-                    token_shown=False,
-                    url=None,
-                    version=None,
-                    certificate=None,
-                    step_version={},
-                    beats=0,
-                )
-            )
             task.tell(session, "boot", f"{purpose} ramdisk over {self.loader} is prepared")
         task.box.bus.call("netboot", "prepare", node_id=node.id)
+        task.confirm()
         task.driver.management.set_boot_device(
             node, "pxe", persistent=False, uefi=boot_mode(node, task.box.settings) == "uefi"
         )
@@ -72,12 +60,9 @@ class NetworkBoot(Boot):
     def clean_up(self, task: Task) -> None:
         """Take the boot spec away and forget the agent."""
         with task.box.store.write() as session:
+            agents.forget(session, task.node.id, starting=False)
             task.write(session, {})
             boots.clear(session, task.node.id)
-            agent = session.get(Agent, task.node.id)
-            if agent is not None:
-                agent.token, agent.url, agent.certificate = None, None, None
-                agent.token_shown = False
 
     def _file(self, node: Node, name: str) -> str:
         settings = self.box.settings

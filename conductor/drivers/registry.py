@@ -6,6 +6,7 @@ what a node gets that names none.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -105,12 +106,14 @@ class Drivers:
             )
         self.types = {name: known[name] for name in enabled}
         self._made: dict[type[Interface], Interface] = {}
+        self._lock = threading.Lock()
 
     def make(self, box: Toolbox, cls: type[Interface]) -> Interface:
         """The one instance of an interface class."""
-        if cls not in self._made:
-            self._made[cls] = cls(box)
-        return self._made[cls]
+        with self._lock:
+            if cls not in self._made:
+                self._made[cls] = cls(box)
+            return self._made[cls]
 
     def describe(self, defaults: Mapping[str, str]) -> dict[str, Any]:
         """What goes into the conductors table, for the API to offer and check."""
@@ -169,7 +172,7 @@ class Driver:
         name = getattr(self._node, f"{kind}_interface")
         choices = hardware.interfaces[kind]
         if name is None:
-            name = next(iter(choices))
+            name = self.box.settings.default_interfaces.get(kind) or next(iter(choices))
         if name not in choices:
             raise Unsupported(
                 f"Driver '{hardware.name}' has no {kind} interface '{name}'; it has "

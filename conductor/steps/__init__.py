@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 CONDUCTOR_STEPS: dict[str, StepFunction] = {
     "verify_power": power.verify_power,
     "change_power": power.change_power,
-    "power_off": power.power_off,
     "boot_ramdisk": ramdisk.boot_ramdisk,
     "leave_ramdisk": ramdisk.leave_ramdisk,
     "plan_agent_steps": agent.plan_agent_steps,
+    "meet_agent_again": agent.meet_agent_again,
     "await_inventory": inspection.await_inventory,
     "record_facts": inspection.record_facts,
     "check_image": instance.check_image,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from conductor import agentclient
 from conductor.outcomes import Done, Outcome, Wait
 from conductor.payload import node_for_agent, ports_for_agent
-from drophammer.errors import AgentBusy, AgentError
+from drophammer import agents
+from drophammer.errors import AgentBusy, AgentError, AgentUnreachable
 from drophammer.model import Agent, Step
 from drophammer.operations import StepSpec
 
@@ -20,27 +21,54 @@ _INTERFACE_ORDER = ("vendor", "power", "management", "firmware", "deploy", "bios
 
 def plan_agent_steps(task: Task, step: Step) -> Outcome:
     """Ask the agent for its clean steps and put those with a priority behind this step."""
-    agent = need_agent(task)
-    answer = task.box.agents.run(
-        agent,
-        "clean.get_clean_steps",
-        {"node": node_for_agent(task.node), "ports": ports_for_agent(task.ports())},
-        wait=True,
-    )
-    if answer.status != agentclient.SUCCEEDED or answer.result is None:
-        raise AgentError(f"The agent could not list its clean steps: {answer.error}")
-    version = answer.result.get("hardware_manager_version")
-    specs = _effective(answer.result.get("clean_steps") or {}, _priorities(task))
+    offered = _offered(task)
+    specs = _effective(offered.get("clean_steps") or {}, _priorities(task))
     if not specs:
         raise AgentError(
             "Cleaning has no step to run: the agent offers none with a priority above 0 after "
             "the [deploy] erase_devices*_priority options. Nothing was erased."
         )
-    task.add_steps(step, specs)
-    task.note(step, version=version)
-    with task.box.store.write() as session:
-        session.get_one(Agent, task.node.id).step_version = version or {}
+    task.add_steps(step, _with_reboots(specs))
     return Done({"steps": [spec.step for spec in specs]})
+
+
+def meet_agent_again(task: Task, step: Step) -> Outcome:
+    """After a reboot between two steps: learn the versions that the new ramdisk reports."""
+    _offered(task)
+    return Done()
+
+
+def ask(task: Task, name: str, params: dict[str, Any]) -> dict[str, Any]:
+    """The result of a command that answers at once. Raises AgentError when it failed."""
+    answer = task.box.agents.run(need_agent(task), name, params, wait=True)
+    if answer.status != agentclient.SUCCEEDED or answer.result is None:
+        raise AgentError(f"The agent failed at {name}: {answer.error or answer.status}")
+    return answer.result
+
+
+def _offered(task: Task) -> dict[str, Any]:
+    """What the agent offers for cleaning; the version that goes with it is kept."""
+    params = {"node": node_for_agent(task.node), "ports": ports_for_agent(task.ports())}
+    offered = ask(task, "clean.get_clean_steps", params)
+    with task.box.store.write() as session:
+        agents.set_step_version(
+            session, task.node.id, offered.get("hardware_manager_version") or {}
+        )
+        task.write(session, {})
+    return offered
+
+
+def _with_reboots(specs: list[StepSpec]) -> list[StepSpec]:
+    """A fresh ramdisk behind each step that asks for a reboot, unless it is the last one."""
+    steps: list[StepSpec] = []
+    for number, spec in enumerate(specs, 1):
+        steps.append(spec)
+        if spec.reboot_requested and number < len(specs):
+            steps += [
+                StepSpec("conductor", name, source="agent")
+                for name in ("boot_ramdisk", "meet_agent_again")
+            ]
+    return steps
 
 
 def agent_step(task: Task, step: Step) -> Outcome:
@@ -74,13 +102,26 @@ def run_command(
     agent = need_agent(task)
     started = step.cursor.get(stage)
     if started is None:
-        try:
-            result = task.box.agents.run(agent, name, params, wait=False)
-        except AgentBusy:
-            return Wait()
+        present = task.box.agents.commands(agent)
+        before = step.cursor.get(f"before_{stage}")
+        # Sent on an earlier visit whose end was not journalled?
+        ours = [] if before is None else [item for item in present if item.id not in before]
+        ours = [item for item in ours if item.name == name.partition(".")[2]]
+        if ours:
+            result = ours[-1]
+        else:
+            task.note(step, **{f"before_{stage}": [item.id for item in present]})
+            try:
+                result = task.box.agents.run(agent, name, params, wait=False)
+            except AgentBusy:
+                return Wait()
         task.note(step, **{stage: result.id})
     else:
-        results = [item for item in task.box.agents.commands(agent) if item.id == started]
+        try:
+            results = [item for item in task.box.agents.commands(agent) if item.id == started]
+        except AgentUnreachable:
+            # It may be too busy to answer; its next heartbeat, or the deadline, decides.
+            return Wait()
         if not results:
             raise AgentError(
                 f"The agent at {agent.url} no longer knows the command {name}: its machine was "

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from conductor import images
 from conductor.outcomes import Again, Done, Outcome
 from conductor.steps.power import POLL_SECONDS, reach
+from drophammer import states
 from drophammer.model import Step
 
 if TYPE_CHECKING:
@@ -30,8 +31,10 @@ def tear_down_instance(task: Task, step: Step) -> Outcome:
 
 def begin_cleaning(task: Task, step: Step) -> Outcome:
     """From "deleting" to "cleaning": the system is gone, its traces follow."""
-    if task.node.provision_state != "cleaning":
+    if task.node.provision_state != states.CLEANING:
         task.fire("clean")
+    if task.driver.deploy.uses_agent and task.has_more_steps(step):
+        task.driver.boot.validate(task.node)
     return Done()
 
 

@@ -101,6 +101,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("instance_uuid", name=op.f("uq_nodes_instance_uuid")),
         sa.UniqueConstraint("name", name=op.f("uq_nodes_name")),
         sa.UniqueConstraint("uuid", name=op.f("uq_nodes_uuid")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("nodes", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_nodes_deadline"), ["deadline"], unique=False)
@@ -200,6 +201,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_operations")),
         sa.UniqueConstraint("uuid", name=op.f("uq_operations_uuid")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("operations", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_operations_node_id"), ["node_id"], unique=False)

@@ -1,7 +1,10 @@
 """Writing images from a real HTTP server onto real loop disks, compared byte by byte."""
 
 import hashlib
+import os
 import subprocess
+import threading
+import time
 
 import pytest
 
@@ -316,3 +319,40 @@ def test_a_plain_file_is_written_with_holes_for_zeros(tmp_path, image):
     with BlockTarget(str(path)) as target:
         write_image(Source(), target, checksum, Progress())
     assert path.read_bytes() == image
+
+
+class HalfWay:
+    """A source that stops in the middle until it is let go."""
+
+    def __init__(self, data):
+        self.data, self.total, self.at = data, len(data), 0
+        self.go = threading.Event()
+
+    def fill(self, view):
+        if self.at >= self.total // 2:
+            assert self.go.wait(20)
+        part = self.data[self.at : self.at + len(view)]
+        view[: len(part)] = part
+        self.at += len(part)
+        return len(part)
+
+
+def test_the_disk_cannot_boot_before_all_is_written_and_verified(scene):
+    data = os.urandom(16 * MIB)
+    source, progress = HalfWay(data), Progress()
+    checksum = Checksum("sha256", hashlib.sha256(data).hexdigest())
+    with open(scene.device, "r+b") as disk:
+        disk.write(b"\xee" * MIB)
+    with BlockTarget(scene.device) as target:
+        work = threading.Thread(target=write_image, args=(source, target, checksum, progress))
+        work.start()
+        end = time.monotonic() + 20
+        while progress.done < 6 * MIB:
+            assert time.monotonic() < end
+            time.sleep(0.005)
+        target.flush()
+        half = scene.content_of(scene.device, 4 * MIB)
+        source.go.set()
+        work.join()
+    assert half[:MIB] == bytes(MIB)
+    assert scene.content_of(scene.device, len(data)) == data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 import uuid
@@ -18,6 +19,7 @@ import pytest
 from conductor.process import ConductorProcess
 from conductor.settings import Settings
 from drophammer.bus import LocalBus
+from drophammer.errors import Unavailable
 from drophammer.model import Agent, Node, Port, new_uuid
 from drophammer.store import Store
 
@@ -63,12 +65,19 @@ class Scene:
     def provision(self, node_id: int, target: str, **request: Any) -> None:
         self.bus.call("conductor", "provision", node_id=node_id, target=target, request=request)
 
-    def until(self, node_id: int, wanted: Callable[[Node], bool], seconds: float = 10) -> Node:
+    def until(
+        self,
+        node_id: int,
+        wanted: Callable[[Node], bool],
+        seconds: float = 10,
+        *,
+        free: bool = True,
+    ) -> Node:
         """The node as soon as ``wanted`` is true of it; fails with what it is otherwise."""
         end = time.monotonic() + seconds
         while True:
             node = self.get(node_id)
-            if wanted(node) and node.lease_owner is None:
+            if wanted(node) and (node.lease_owner is None or not free):
                 return node
             assert time.monotonic() < end, (
                 f"still {node.provision_state}, lease {node.lease_purpose}: {node.last_error}"
@@ -125,6 +134,8 @@ class ScriptedAgent:
         self.error: str | None = None
         self.hold = False
         self.on_power_off: Any = lambda: None
+        self.on_command: Any = lambda name: None
+        self.deaf = False
         agent = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -153,6 +164,13 @@ class ScriptedAgent:
     def names(self) -> list[str]:
         return [name for name, _ in self.received]
 
+    def until(self, wanted: Callable[[], bool]) -> None:
+        """Wait for something that shows in what was received."""
+        end = time.monotonic() + 10
+        while not wanted():
+            assert time.monotonic() < end, self.names()
+            time.sleep(0.005)
+
     def finish(self) -> None:
         """End the command that runs."""
         for command in self.commands:
@@ -160,7 +178,10 @@ class ScriptedAgent:
 
     def _answer(self, handler: BaseHTTPRequestHandler, body: dict[str, Any] | None) -> None:
         query = parse_qs(urlsplit(handler.path).query)
-        if query.get("agent_token") != [self.token]:
+        if self.deaf:
+            handler.close_connection = True
+            handler.connection.shutdown(socket.SHUT_RDWR)
+        elif query.get("agent_token") != [self.token]:
             self._send(handler, 401, {"faultcode": "Client", "faultstring": "Token invalid."})
         elif body is None:
             self._send(handler, 200, {"commands": self.commands})
@@ -179,6 +200,7 @@ class ScriptedAgent:
             "command_result": None,
         }
         self.commands.append(command)
+        self.on_command(name)
         sync = name.startswith(("clean.get", "deploy.get", "standby.get", "standby.power"))
         if sync or not self.hold:
             self._end(command)
@@ -217,8 +239,12 @@ class Netboot:
 
     def __init__(self) -> None:
         self.prepared: list[int] = []
+        self.away = 0
 
     def prepare(self, node_id: int) -> None:
+        if self.away:
+            self.away -= 1
+            raise Unavailable("netboot is being restarted")
         self.prepared.append(node_id)
 
 

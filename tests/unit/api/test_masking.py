@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.masking import MASK, mask
+from drophammer.masking import MASK, mask
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Hides secrets in what is shown: by the names of keys, at any depth.
 
-Used by the one serializer for every answer, so no verb can forget it.
+Used by the API's one serializer for every answer, so no verb can forget it, and
+for what an agent is told of its node.
 """
 
 from __future__ import annotations
