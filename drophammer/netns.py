@@ -15,6 +15,8 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
+from drophammer.errors import Invalid
+
 CLONE_NEWNET = 0x40000000
 RUN_DIR = "/run/netns"
 
@@ -53,6 +55,16 @@ class Namespace:
         if errors:
             raise errors[0]
         return results[0]
+
+    def check(self) -> None:
+        """Raise Invalid, with the reason, when this process cannot enter the namespace."""
+        try:
+            self.call(lambda: None)
+        except OSError as error:
+            raise Invalid(
+                f"The network namespace {self.name!r} cannot be entered: {error.strerror}. It must "
+                "exist (`ip netns`), and entering one needs root."
+            ) from error
 
     def socket(self, family: int, kind: int) -> socket.socket:
         """A new unbound socket inside the namespace."""

@@ -100,6 +100,8 @@ class Embedded:
         )
         self._store.migrate()
         self._bus = connect(conf, conf.transport_url)
+        for name in {conf.netboot.network_namespace, conf.conductor.network_namespace}:
+            Namespace(name).check()
         # The API's sockets first: an address in use is the commonest mistake.
         sockets = self._api_sockets() if conf.serve.api else []
         try:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
+import fcntl
 import functools
 import ipaddress
 import shutil
@@ -36,6 +38,7 @@ from lab.rest import Rest
 IMAGE_NAME = "demo.raw"
 SERVICE_START_SECONDS = 20.0
 SERVICE_STOP_SECONDS = 8.0
+LOCKS = Path("/run/lock")
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ def _options(argv: list[str]) -> Options:
         help="how the ramdisk is loaded: iPXE over HTTP, or pxelinux/GRUB over TFTP",
     )
     parser.add_argument("--name", default="demo", help="name of the lab (default demo)")
-    parser.add_argument("--dir", type=Path, default=Path(".state/demo"), help="logs and state")
+    parser.add_argument("--dir", type=Path, default=Path(".state"), help="for logs and state")
     parser.add_argument("--cache-dir", type=Path, default=Path(".cache"), help="what is built once")
     given = parser.parse_args(argv)
     return Options(
@@ -113,8 +116,33 @@ def _options(argv: list[str]) -> Options:
 
 
 def _run(options: Options) -> int:
+    with alone(options.name) as name:
+        return _run_alone(dataclasses.replace(options, name=name))
+
+
+@contextlib.contextmanager
+def alone(name: str) -> Iterator[str]:
+    """A lab name of our own: ``name``, or with a number behind it while others use that.
+
+    The lock goes with the process, so a demo that was killed does not keep its name,
+    and the next one cleans up after it.
+    """
+    for candidate in (name, *(f"{name}-{number}" for number in range(2, 100))):
+        with (LOCKS / f"drophammer-demo-{candidate}.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            yield candidate
+            return
+    raise Unavailable(f"A hundred demos called {name!r} are running; choose another --name.")
+
+
+def _run_alone(options: Options) -> int:
     tell = Teller()
     boot_dir, image = prepare(options.cache, tell)
+    directory = options.directory / options.name
+    options = dataclasses.replace(options, directory=directory)
     shutil.rmtree(options.directory, ignore_errors=True)
     options.directory.mkdir(parents=True)
     tell = Teller()

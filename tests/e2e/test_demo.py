@@ -28,7 +28,7 @@ class Demo:
 
     def __init__(self, name: str, directory: Path, *arguments: str) -> None:
         self.name = name
-        self.directory = directory
+        self.directory = directory / name
         self.output = ""
         self.process = subprocess.Popen(
             [

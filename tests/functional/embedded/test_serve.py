@@ -109,6 +109,8 @@ def test_a_state_folder_that_cannot_be_used_is_named(serve: Any, tmp_path: Path)
         ("[api]\nport = many\n", "port"),
         ("[DEFAULT]\nenabled_hardware_types = ipmi, toaster\n", "toaster"),
         ("[fake]\ndeploy_delay = soon\n", "deploy_delay"),
+        ("[conductor]\nnetwork_namespace = nowhere\n", "'nowhere' cannot be entered"),
+        ("[conductor]\nheartbeat_timeout = 15\n", "heartbeat_interval"),
         ("not a configuration", "drophammer.conf"),
     ],
 )
