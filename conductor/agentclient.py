@@ -14,7 +14,7 @@ from typing import Any
 
 import urllib3
 
-from conductor.http import pool_manager
+from conductor.http import exchange
 from drophammer.errors import AgentBusy, AgentError, AgentUnreachable
 from drophammer.model import Agent
 from drophammer.netns import Namespace
@@ -23,6 +23,7 @@ RUNNING, SUCCEEDED, FAILED = "RUNNING", "SUCCEEDED", "FAILED"
 VERSION_MISMATCH = ("CLEAN_VERSION_MISMATCH", "VERSION_MISMATCH")
 _MAX_ANSWER = 16 * 1024 * 1024
 ATTEMPTS = 3
+CONNECT_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,12 @@ class Result:
 class AgentClient:
     """Calls agents. Holds no connection between calls: each ramdisk lives for minutes only."""
 
-    def __init__(self, namespace: Namespace, timeout: float) -> None:
+    def __init__(
+        self, namespace: Namespace, timeout: float, *, connect_seconds: float = CONNECT_SECONDS
+    ) -> None:
         self._namespace = namespace
         self._timeout = timeout
+        self._connect_seconds = connect_seconds
 
     def run(
         self,
@@ -66,7 +70,10 @@ class AgentClient:
     def commands(self, agent: Agent) -> list[Result]:
         """All commands of this agent's life, oldest first."""
         answer = self._request(agent, "GET", "/v1/commands/?", None, "list its commands")
-        return [_result(item) for item in answer.get("commands", [])]
+        items = answer.get("commands")
+        if not isinstance(items, list):
+            raise AgentError(f"The agent at {agent.url} answered no list of commands.")
+        return [_result(item) for item in items]
 
     def _request(
         self,
@@ -80,7 +87,6 @@ class AgentClient:
         if not agent.url:
             raise AgentUnreachable(f"Cannot {what}: the agent has not called back yet.")
         url = f"{agent.url.rstrip('/')}{path}{'&' if path[-1] != '?' else ''}"
-        manager = pool_manager(self._namespace, context=_trust(agent.certificate))
         # A connection that could not be made has started nothing; a question may be repeated.
         retries = urllib3.Retry(
             connect=ATTEMPTS - 1,
@@ -90,30 +96,32 @@ class AgentClient:
             other=0,
             backoff_factor=0.2,
         )
+        seconds = timeout or self._timeout
+        context = _trust(agent.certificate)
         try:
-            response = manager.request(
-                method,
-                f"{url}agent_token={agent.token or ''}",
-                body=body,
-                headers={"Content-Type": "application/json"},
-                timeout=urllib3.Timeout(connect=10, read=timeout or self._timeout),
-                retries=retries,
-                preload_content=False,
-            )
-            data = response.read(_MAX_ANSWER)
-            response.release_conn()
-        except (urllib3.exceptions.HTTPError, OSError) as error:
+            with exchange(
+                self._namespace, seconds + self._connect_seconds, context=context
+            ) as manager:
+                response = manager.request(
+                    method,
+                    f"{url}agent_token={agent.token or ''}",
+                    body=body,
+                    headers={"Content-Type": "application/json"},
+                    timeout=urllib3.Timeout(connect=self._connect_seconds, read=seconds),
+                    retries=retries,
+                    preload_content=False,
+                )
+                data = response.read(_MAX_ANSWER)
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             reason = str(error).replace(agent.token or "\0", "***")
             raise AgentUnreachable(f"The agent at {agent.url} did not {what}: {reason}") from error
-        finally:
-            manager.clear()
         return _checked(response.status, data, agent.url, what)
 
 
 def _checked(status: int, data: bytes, url: str, what: str) -> dict[str, Any]:
     try:
         answer = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         answer = None
     if status >= 400 or not isinstance(answer, dict):
         text = answer.get("faultstring") if isinstance(answer, dict) else None
@@ -123,7 +131,9 @@ def _checked(status: int, data: bytes, url: str, what: str) -> dict[str, Any]:
     return answer
 
 
-def _result(item: dict[str, Any]) -> Result:
+def _result(item: object) -> Result:
+    if not isinstance(item, dict):
+        raise AgentError("The agent answered something that is no command result.")
     error = item.get("command_error")
     text = None
     if isinstance(error, dict):

@@ -12,9 +12,9 @@ from conductor.task import Task
 from drophammer import operations, states
 from drophammer.errors import DrophammerError, LeaseLost
 from drophammer.model import Step
+from drophammer.text import readable
 
 LOG = logging.getLogger(__name__)
-MAX_TEXT = 4000
 # Steps before which nothing was done to the machine: on a rebuild its system still runs.
 UNTOUCHED = frozenset({"check_image"})
 
@@ -36,15 +36,6 @@ def fail(task: Task, step: Step | None, message: str, *, aborted: bool = False) 
     waiting = task.node.provision_state in states.WAITING
     event = "abort" if aborted and waiting else "fail"
     task.end(None if task.operation.flow == "power" else event, ended, values, message)
-
-
-def readable(text: str) -> str:
-    """``text`` without what databases refuse and people cannot read, and not endless.
-
-    It may come from a machine: an agent's error, a controller's answer.
-    """
-    kept = "".join(c if c.isprintable() or c == "\n" else " " for c in text)
-    return kept if len(kept) <= MAX_TEXT else kept[:MAX_TEXT] + " ..."
 
 
 def _leave_safe(task: Task, step: Step | None) -> dict[str, object]:

@@ -208,7 +208,7 @@ class Runner:
             _finish(task)
             return False
         if task.operation.abort_requested and _may_end_at(step):
-            name = f"{step.interface}.{step.step}"
+            name = step_name(step)
             when = "before" if step.state == operations.PENDING else "during"
             text = f"Aborted by the operator's request {when} {name}."
             failures.fail(task, step, text, aborted=True)
@@ -229,7 +229,8 @@ class Runner:
             return False
         except Exception:
             LOG.exception("node %s: step %s failed unexpectedly", task.node.uuid, step.step)
-            text = f"Step {step.step} failed unexpectedly; the conductor's log has the details."
+            name = step_name(step)
+            text = f"Step '{name}' failed unexpectedly; the conductor's log has the details."
             failures.fail(task, step, text)
             return False
         if isinstance(outcome, Wait):
@@ -255,6 +256,13 @@ def function_of(task: Task, step: Step) -> StepFunction:
     if step.step not in table:
         raise Unsupported(f"There is no step {step.interface}.{step.step} on this conductor.")
     return table[step.step]
+
+
+def step_name(step: Step) -> str:
+    """A step as an operator may know it; the conductor's own are not part of any wire."""
+    if step.interface == "conductor":
+        return step.step.replace("_", " ")
+    return f"{step.interface}.{step.step}"
 
 
 def _may_end_at(step: Step) -> bool:

@@ -1,12 +1,17 @@
 """HTTP from the provisioning network: urllib3 whose connections are made in a namespace.
 
 Used for agents and image servers, which are reachable only from there. No
-proxies, no redirects to other schemes, hard time-outs on everything.
+proxies, and a deadline for each exchange as a whole: a peer that sends a byte a
+second would never meet a time-out that counts per packet.
 """
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import ssl
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import urllib3
@@ -16,11 +21,37 @@ from urllib3.util.connection import create_connection
 from drophammer.netns import Namespace
 
 
-def pool_manager(namespace: Namespace, *, context: ssl.SSLContext | None = None) -> Any:
-    """A urllib3 PoolManager that connects inside ``namespace``; TLS is checked by ``context``."""
+@contextlib.contextmanager
+def exchange(
+    namespace: Namespace, seconds: float, *, context: ssl.SSLContext | None = None
+) -> Iterator[Any]:
+    """A urllib3 PoolManager for one question and its answer.
 
+    It connects inside ``namespace``; TLS is checked by ``context``. After
+    ``seconds`` its connections are cut, whatever they are doing.
+    """
+    made: list[Any] = []
+    watchdog = threading.Timer(seconds, lambda: _cut(made))
+    watchdog.daemon = True
+    watchdog.start()
+    manager = _pool_manager(namespace, context, made)
+    try:
+        yield manager
+    finally:
+        watchdog.cancel()
+        manager.clear()
+
+
+def _cut(connections: list[Any]) -> None:
+    for connection in connections:
+        with contextlib.suppress(OSError, AttributeError):
+            connection.sock.shutdown(socket.SHUT_RDWR)
+
+
+def _pool_manager(namespace: Namespace, context: ssl.SSLContext | None, made: list[Any]) -> Any:
     def connect(connection: Any) -> Any:
         address = (connection.host, connection.port)
+        made.append(connection)
         try:
             return namespace.call(lambda: create_connection(address, connection.timeout))
         except OSError as error:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import urllib3
 
-from conductor.http import pool_manager
+from conductor.http import exchange
 from drophammer.errors import ImageError, Invalid
 from drophammer.model import Node
 from drophammer.netns import Namespace
@@ -24,7 +24,7 @@ def validate(node: Node) -> None:
     source = info.get("image_source")
     if not isinstance(source, str) or not source:
         problems.append("image_source is missing: give the http(s) URL of an image")
-    elif urlsplit(source).scheme not in ("http", "https") or not urlsplit(source).hostname:
+    elif not _is_url(source):
         problems.append(f"image_source {_shown(source)!r} is not an http:// or https:// URL")
     problems += _checksum_problems(info)
     if info.get("kernel") or info.get("ramdisk") or info.get("image_type") == "partition":
@@ -39,18 +39,19 @@ def check_reachable(namespace: Namespace, node: Node) -> int | None:
     Raises ImageError with what was tried and what came back.
     """
     url = str(node.instance_info["image_source"])
-    manager = pool_manager(namespace)
     try:
-        response = manager.request(
-            "HEAD", url, timeout=urllib3.Timeout(connect=_HEAD_SECONDS, read=_HEAD_SECONDS)
-        )
+        with exchange(namespace, 2 * _HEAD_SECONDS) as manager:
+            response = manager.request(
+                "HEAD",
+                url,
+                retries=False,
+                timeout=urllib3.Timeout(connect=_HEAD_SECONDS, read=_HEAD_SECONDS),
+            )
     except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         raise ImageError(
             f"The image {_shown(url)} cannot be reached: {_reason(error)}. Check the URL and that "
             "its server runs and is reachable from the provisioning network."
         ) from error
-    finally:
-        manager.clear()
     # Some servers refuse HEAD but serve GET; only the agent's download can tell then.
     if response.status in (403, 405, 501):
         return None
@@ -95,7 +96,7 @@ def _checksum_problems(info: dict[str, Any]) -> list[str]:
         return []
     if not checksum:
         return ["a checksum is missing: give image_checksum, or image_os_hash_algo and _value"]
-    if isinstance(checksum, str) and urlsplit(checksum).scheme in ("http", "https"):
+    if isinstance(checksum, str) and _is_url(checksum):
         return []
     if not any(_is_digest(checksum, length) for length in _DIGEST_LENGTH.values()):
         return ["image_checksum is neither an md5, sha256 or sha512 digest nor a URL of one"]
@@ -106,9 +107,22 @@ def _is_digest(value: object, length: int) -> bool:
     return isinstance(value, str) and bool(re.fullmatch(rf"[0-9a-fA-F]{{{length}}}", value))
 
 
+def _is_url(text: str) -> bool:
+    """Whether it is an http(s) URL as it may stand on a wire: no white space, a host."""
+    try:
+        parts = urlsplit(text)
+        return (
+            parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and not re.search(r"[\s\x00-\x20\x7f]", text)
+        )
+    except ValueError:
+        return False
+
+
 def _shown(url: str) -> str:
-    """A URL without user name and password."""
-    return re.sub(r"//[^/@]*@", "//***@", url)
+    """A URL without what may be secret in it: user name, password, query (signed URLs)."""
+    return re.sub(r"\?.*", "?***", re.sub(r"//[^/@]*@", "//***@", url), flags=re.DOTALL)
 
 
 def _reason(error: Exception) -> str:

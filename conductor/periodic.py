@@ -14,7 +14,7 @@ from functools import partial
 from sqlalchemy import and_, exists, or_, select
 
 from conductor import failures
-from conductor.flows import Runner
+from conductor.flows import Runner, step_name
 from conductor.task import Task
 from conductor.toolbox import Toolbox
 from drophammer import conductors, states
@@ -22,6 +22,7 @@ from drophammer.model import Inventory, Node, Operation
 
 LOG = logging.getLogger(__name__)
 SWEEP_BATCH = 500
+GOING_ON = "going on with what was begun"
 
 
 class Periodic:
@@ -45,8 +46,14 @@ class Periodic:
     def beat(self) -> None:
         """Show that this conductor lives and push out the leases it holds."""
         with self._box.store.write() as session:
-            conductors.beat(session, self._box.holder.uuid, self._box.store.clock.now())
+            known = conductors.beat(session, self._box.holder.uuid, self._box.store.clock.now())
             self._box.store.renew_all(session, self._box.holder)
+        if not known:
+            LOG.error(
+                "another process has registered as conductor '%s'; one of the two must stop, or "
+                "get another name by [DEFAULT] host",
+                self._box.settings.host,
+            )
 
     def sweep(self, *, first: bool = False) -> None:
         """End what is past its deadline; go on with what nobody works on any more.
@@ -58,7 +65,7 @@ class Periodic:
         for node_id in self._overdue(now):
             self._runner.nudge(partial(self._time_out, node_id))
         for node_id in self._orphans(now, waiting=first):
-            self._runner.nudge(partial(Task.resume, self._box, node_id, "sweep", gently=True))
+            self._runner.nudge(partial(Task.resume, self._box, node_id, GOING_ON, gently=True))
 
     def _run(self) -> None:
         settings = self._box.settings
@@ -128,7 +135,7 @@ class Periodic:
         state = task.node.provision_state
         since = task.node.provision_updated_at or task.operation.created_at
         step = task.step()
-        doing = f" in step {step.interface}.{step.step}" if step is not None else ""
+        doing = f" in step '{step_name(step)}'" if step is not None else ""
         text = (
             f"Timed out after {(now - since).total_seconds():.0f} s in state '{state}'{doing}. "
             f"{_advice(task)}"

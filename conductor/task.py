@@ -11,7 +11,7 @@ import datetime
 import logging
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from conductor.drivers.registry import Driver
@@ -364,12 +364,14 @@ def begin(
     store = box.store
     now = store.clock.now()
     with store.write() as session:
+        if flow == "power":
+            _take_from_power_operation(session, node_id)
         lease = store.reserve(session, node_id, box.holder, verb)
         node = session.get_one(Node, node_id)
         check(node)
         old = session.get(Operation, node.operation_id) if node.operation_id is not None else None
         if old is not None and old.finished_at is None:
-            if event != "delete":
+            if event != "delete" and old.flow != "power":
                 raise Unavailable(f"Node {node.uuid} still ends '{old.verb}'; try again.")
             operations.give_up(session, old.id, now)
         _limit(session, box, flow)
@@ -389,6 +391,28 @@ def begin(
     if event is not None:
         task._log(event)
     return task
+
+
+def _take_from_power_operation(session: Session, node_id: int) -> None:
+    """A power request replaces one that is under way: nobody should have to sit a soft one out.
+
+    The fence keeps the worker of the old one from writing and from switching.
+    """
+    old = (
+        select(Operation.id)
+        .where(
+            Operation.id == Node.operation_id,
+            Operation.flow == "power",
+            Operation.finished_at.is_(None),
+        )
+        .exists()
+    )
+    session.execute(
+        update(Node)
+        .where(Node.id == node_id, old)
+        .values(lease_owner=None)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def _limit(session: Session, box: Toolbox, flow: str) -> None:

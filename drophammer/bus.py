@@ -51,8 +51,12 @@ class Bus(Protocol):
         """Let go of connections and threads."""
 
 
-def connect(conf: cfg.ConfigOpts, url: str) -> Bus:
-    """The bus that ``url`` names: ``local://``, or any oslo.messaging transport URL."""
+def connect(url: str, conf: cfg.ConfigOpts) -> Bus:
+    """The bus that ``url`` names: ``local://``, or any oslo.messaging transport URL.
+
+    ``conf`` is for oslo.messaging's own options and must not hold ours: it declares
+    some of the same names.
+    """
     if url.startswith("local:"):
         return LocalBus()
     # Imported here: it costs the embedded mode half a second and 30 MB for nothing.

@@ -38,10 +38,17 @@ def register(
     return previous
 
 
-def beat(session: Session, uuid: str, now: datetime.datetime) -> None:
-    """Note that a conductor is alive."""
-    session.execute(
-        update(Conductor).where(Conductor.uuid == uuid).values(seen_at=now, online=True)
+def beat(session: Session, uuid: str, now: datetime.datetime) -> bool:
+    """Note that a conductor is alive. False when another one has taken its host name."""
+    return (
+        session.execute(
+            update(Conductor)
+            .where(Conductor.uuid == uuid)
+            .values(seen_at=now, online=True)
+            .returning(Conductor.id)
+            .execution_options(synchronize_session=False)
+        ).scalar_one_or_none()
+        is not None
     )
 
 

@@ -180,14 +180,22 @@ class Store:
         ).one_or_none()
         if row is None:
             return NotFound(f"Node {node_id} could not be found.")
-        return NodeLocked(locked_message(row.uuid, row.lease_host, row.lease_purpose))
+        return NodeLocked(
+            locked_message(row.uuid, row.lease_host, row.lease_purpose, row.lease_since)
+        )
 
 
-def locked_message(node_uuid: str, host: str | None, purpose: str | None) -> str:
+def locked_message(
+    node_uuid: str,
+    host: str | None,
+    purpose: str | None,
+    since: datetime.datetime | None = None,
+) -> str:
     """The text of a 409 on a reserved node. Clients match on its first half."""
+    when = f", since {since:%H:%M:%S} UTC" if since is not None else ""
     return (
         f"Node {node_uuid} is locked by host {host or 'unknown'}, please retry after the current "
-        f"operation is completed. (It is held for: {purpose or 'unknown'}.)"
+        f"operation is completed. (It is held for: {purpose or 'unknown'}{when}.)"
     )
 
 

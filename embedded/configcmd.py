@@ -6,9 +6,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from drophammer.errors import DrophammerError
+import api.settings
+import conductor.settings
+import netboot.settings
+from conductor.drivers.registry import Drivers
+from drophammer.errors import DrophammerError, Invalid
 from embedded.generated import sample_configuration
-from embedded.options import load
+from embedded.options import load, unknown
+from embedded.service import check_users
 
 
 def main(argv: list[str]) -> int:
@@ -23,7 +28,16 @@ def main(argv: list[str]) -> int:
         print(sample_configuration(), end="")
         return 0
     try:
-        load([given.file])
+        conf = load([given.file])
+        strange = unknown([given.file])
+        if strange:
+            raise Invalid(f"{', '.join(strange)}: no option of that name; it has no effect.")
+        for settings in (api.settings, netboot.settings):
+            settings.Settings.from_conf(conf)
+        wanted = conductor.settings.Settings.from_conf(conf)
+        Drivers(wanted.hardware_types).describe(wanted.default_interfaces)
+        if conf.serve.api:
+            check_users(api.settings.Settings.from_conf(conf))
     except DrophammerError as error:
         print(f"drophammer config: {error.message}", file=sys.stderr)
         return 1

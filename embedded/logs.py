@@ -12,6 +12,8 @@ QUIET = ("urllib3", "alembic", "pycdlib", "waitress")
 
 def start(level: str, path: Path | None = None) -> None:
     """Send everything of ``level`` and above to ``path``, or to standard error."""
-    logging.basicConfig(level=level, format=FORMAT, datefmt="%H:%M:%S", filename=path, force=True)
+    logging.basicConfig(
+        level=level, format=FORMAT, datefmt="%Y-%m-%d %H:%M:%S", filename=path, force=True
+    )
     for name in QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))

@@ -51,13 +51,12 @@ def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
     return GROUPS
 
 
-def load(files: Sequence[Path], conf: cfg.ConfigOpts | None = None) -> cfg.ConfigOpts:
-    """Read configuration files, with all options registered.
+def load(files: Sequence[Path]) -> cfg.ConfigOpts:
+    """Read configuration files, with all our options registered.
 
-    Into oslo.config's global object unless told otherwise, because oslo.messaging
-    registers its own options there. Raises Invalid naming what is wrong.
+    Raises Invalid naming file, option and what is wrong.
     """
-    conf = cfg.CONF if conf is None else conf
+    conf = cfg.ConfigOpts()
     for group, options in GROUPS:
         conf.register_opts(options, group=None if group == "DEFAULT" else group)
     missing = [str(path) for path in files if not path.is_file()]
@@ -65,11 +64,54 @@ def load(files: Sequence[Path], conf: cfg.ConfigOpts | None = None) -> cfg.Confi
         raise Invalid(f"Configuration file {', '.join(missing)} does not exist.")
     try:
         conf([], project="drophammer", default_config_files=[str(path) for path in files])
-        # Values are checked when they are read; read all now, not at 3 a.m.
-        for group, options in GROUPS:
-            holder = conf if group == "DEFAULT" else conf[group]
-            for option in options:
-                getattr(holder, option.dest)
     except (cfg.Error, ValueError) as error:
         raise Invalid(f"Configuration: {error}") from error
+    # Values are checked when they are read; read all now, not at 3 a.m.
+    for group, options in GROUPS:
+        holder = conf if group == "DEFAULT" else conf[group]
+        for option in options:
+            try:
+                getattr(holder, option.dest)
+            except (cfg.Error, ValueError) as error:
+                raise Invalid(
+                    f"Configuration: [{group}] {option.name}: {_reason(error)}"
+                ) from error
     return conf
+
+
+def for_messaging(conf: cfg.ConfigOpts) -> cfg.ConfigOpts:
+    """The same files for oslo.messaging.
+
+    It registers its options on oslo.config's global object, and some of them under
+    the names of ours, so that the two must be kept apart.
+    """
+    cfg.CONF([], project="drophammer", default_config_files=list(conf.config_file))
+    return cfg.CONF
+
+
+def unknown(files: Sequence[Path]) -> list[str]:
+    """Options in the files that nobody reads: most often a slip of the pen.
+
+    Groups that are not ours belong to the libraries and are left alone.
+    """
+    known = {group: {option.dest for option in options} for group, options in _merged().items()}
+    found = []
+    for path in files:
+        parsed: dict[str, dict[str, list[str]]] = {}
+        cfg.ConfigParser(str(path), parsed).parse()
+        for group, values in parsed.items():
+            if group in known:
+                found += [f"[{group}] {name}" for name in values if name not in known[group]]
+    return found
+
+
+def _merged() -> dict[str, list[cfg.Opt]]:
+    merged: dict[str, list[cfg.Opt]] = {}
+    for group, options in GROUPS:
+        merged.setdefault(group, []).extend(options)
+    return merged
+
+
+def _reason(error: Exception) -> str:
+    """oslo.config's reason without its idea of where the value came from."""
+    return str(error).rpartition("is not valid: ")[2]

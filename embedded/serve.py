@@ -14,9 +14,9 @@ from types import FrameType
 from oslo_config import cfg
 
 from drophammer import install
-from drophammer.errors import DrophammerError
+from drophammer.errors import DrophammerError, Invalid
 from embedded import logs
-from embedded.options import load
+from embedded.options import load, unknown
 from embedded.service import Embedded
 
 LOG = logging.getLogger(__name__)
@@ -43,6 +43,8 @@ def main(argv: list[str]) -> int:
     arguments = parser().parse_args(argv)
     try:
         conf = load(arguments.config_file)
+        for name in unknown(arguments.config_file):
+            print(f"drophammer serve: {name} is no option and has no effect", file=sys.stderr)
         if arguments.state_dir is not None:
             conf.set_override("state_dir", str(arguments.state_dir.resolve()))
         for name in ("api", "conductor", "netboot"):
@@ -50,7 +52,12 @@ def main(argv: list[str]) -> int:
                 conf.set_override(name, False, group="serve")
         install.check()
         settle_paths(conf)
-        logs.start(conf.log_level, arguments.log_file)
+        # Database, leases and machine data are for nobody else to read.
+        os.umask(0o077)
+        try:
+            logs.start(conf.log_level, arguments.log_file)
+        except OSError as error:
+            raise Invalid(f"--log-file {arguments.log_file}: {error.strerror}.") from error
         service = Embedded(conf, listen=arguments.listen)
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):

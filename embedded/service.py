@@ -6,12 +6,13 @@ is somebody to do the work; stop order is the reverse.
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import socket
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 from oslo_config import cfg
 
@@ -26,10 +27,12 @@ from drophammer.bus import Bus, Served, connect
 from drophammer.errors import Invalid
 from drophammer.netns import Namespace
 from drophammer.store import Store
+from embedded.options import for_messaging
 from netboot.server import NetbootServer
 
 LOG = logging.getLogger(__name__)
 BACKLOG = 1024
+LOCK = "lock"
 
 
 class Role(Protocol):
@@ -67,6 +70,7 @@ class Embedded:
         self._started: list[Role | Served] = []
         self._store: Store | None = None
         self._bus: Bus | None = None
+        self._lock: IO[str] | None = None
         self.listening: list[Listening] = []
 
     def start(self) -> None:
@@ -87,19 +91,28 @@ class Embedded:
         if self._store is not None:
             self._store.close()
             self._store = None
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
 
     def _start(self) -> None:
         conf = self._conf
+        if not (conf.serve.api or conf.serve.conductor or conf.serve.netboot):
+            raise Invalid("Every role is switched off; there is nothing to run.")
         if conf.serve.api:
             check_exposure(self._listen[0], self._api_settings.auth_strategy)
+            check_users(self._api_settings)
         state_dir = Path(conf.state_dir)
         make_state_dir(state_dir)
+        if not conf.database.connection:
+            # One process per sqlite file: two would each take the other's work for lost.
+            self._lock = lock_state_dir(state_dir)
         self._store = Store(
             conf.database.connection or f"sqlite:///{state_dir}/drophammer.sqlite",
             lease_seconds=conf.conductor.heartbeat_timeout,
         )
         self._store.migrate()
-        self._bus = connect(conf, conf.transport_url)
+        self._bus = connect(conf.transport_url, for_messaging(conf))
         for name in {conf.netboot.network_namespace, conf.conductor.network_namespace}:
             Namespace(name).check()
         # The API's sockets first: an address in use is the commonest mistake.
@@ -159,8 +172,43 @@ class Embedded:
         self.listening.append(Listening(service, address, state))
 
 
+def check_users(settings: api.settings.Settings) -> None:
+    """Raise Invalid when passwords are asked for and there is no file of them."""
+    path = settings.http_basic_auth_user_file
+    if settings.auth_strategy == api.settings.HTTP_BASIC and not os.access(path, os.R_OK):
+        raise Invalid(
+            f"auth_strategy is http_basic, and its file of users {path} cannot be read; make it "
+            f"with `htpasswd -B -c {path} USER`, or name another in http_basic_auth_user_file."
+        )
+
+
+def lock_state_dir(path: Path) -> IO[str]:
+    """Keep others out of the state folder for as long as the returned file is open.
+
+    Raises Invalid with the process that has it.
+    """
+    lock = (path / LOCK).open("a+")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        pid = lock.read().strip() or "unknown"
+        lock.close()
+        raise Invalid(
+            f"The state folder {path} is in use by process {pid}; stop that one, or choose "
+            "another folder with --state-dir."
+        ) from None
+    lock.seek(0)
+    lock.truncate()
+    lock.write(f"{os.getpid()}\n")
+    lock.flush()
+    return lock
+
+
 def make_state_dir(path: Path) -> None:
     """The state folder, for us alone: it holds secrets of the machines."""
+    if path.exists() and not path.is_dir():
+        raise Invalid(f"The state folder {path} is a file. Choose another with --state-dir.")
     try:
         path.mkdir(mode=0o750, parents=True, exist_ok=True)
         if not os.access(path, os.W_OK | os.X_OK):
@@ -194,8 +242,10 @@ def split_address(text: str, what: str) -> tuple[str, int]:
     """``HOST:PORT`` or ``[v6]:PORT`` in its parts. Raises Invalid."""
     host, _, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if not host or not port.isdigit() or int(port) > 65535:
+    if not host or not port.isdigit():
         raise Invalid(f"{what}: {text!r} is not HOST:PORT.")
+    if int(port) > 65535:
+        raise Invalid(f"{what}: {port} is no port; they end at 65535.")
     return host, int(port)
 
 

@@ -12,6 +12,7 @@ import dataclasses
 import fcntl
 import functools
 import ipaddress
+import os
 import shutil
 import signal
 import socket
@@ -72,13 +73,19 @@ class Teller:
 def main(argv: list[str]) -> int:
     """Run the demo. 0: every machine went all the way; 1: not; 130: interrupted."""
     options = _options(argv)
+    if os.geteuid() != 0:
+        print(
+            "drophammer demo: it makes network namespaces and taps: run it as root",
+            file=sys.stderr,
+        )
+        return 1
     # SIGINT too: a program that a shell started in the background has it ignored.
-    wanted = (signal.SIGINT, signal.SIGTERM)
+    wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     previous = {number: signal.signal(number, _interrupt) for number in wanted}
     try:
         return _run(options)
     except KeyboardInterrupt:
-        print("Interrupted; everything was taken down.", file=sys.stderr)
+        print("Interrupted; nothing was left behind.", file=sys.stderr)
         return 130
     except DrophammerError as error:
         print(f"\ndrophammer demo: {error.message}", file=sys.stderr)
@@ -283,7 +290,9 @@ def _service(
     )
     port = free_port()
     log = options.directory / "drophammer.log"
-    command = [sys.executable, "-m", "embedded", "serve", "--config-file", str(config)]
+    # Should we be killed, the service stops too; the next demo takes down the lab.
+    command = ["setpriv", "--pdeathsig", "TERM", "--"]
+    command += [sys.executable, "-m", "embedded", "serve", "--config-file", str(config)]
     command += ["--listen", f"127.0.0.1:{port}", "--log-file", str(log)]
     with (options.directory / "serve.out").open("w") as out:
         # A session of its own: Ctrl-C is for us, and we stop it in order.

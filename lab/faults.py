@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 
 from drophammer import errors
+from lab import files
 
 FILE = "faults.json"
 LONGEST_DELAY = 600.0
@@ -59,10 +60,7 @@ class FaultFile:
 
 def write(directory: Path, faults: Faults) -> None:
     """Turn the switches of the machine in ``directory``, for all following packets."""
-    path = directory / FILE
-    partial = path.with_name(FILE + ".new")
-    partial.write_text(json.dumps(dataclasses.asdict(faults)) + "\n")
-    partial.replace(path)
+    files.write_whole(directory / FILE, json.dumps(dataclasses.asdict(faults)) + "\n")
 
 
 def read(directory: Path) -> Faults:

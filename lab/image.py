@@ -18,7 +18,8 @@ import tempfile
 from pathlib import Path
 
 from drophammer import errors
-from lab import debs, kernel
+from lab import kernel
+from ramdisk import packages
 
 SIZE_MIB = 64
 MARKER = "DROPHAMMER-UP"
@@ -55,21 +56,24 @@ boot
 
 
 def build(
-    output: Path, cache_dir: Path, flavour: str = "cloud", log: debs.Log = lambda line: None
+    output: Path, cache_dir: Path, flavour: str = "cloud", log: packages.Log = lambda line: None
 ) -> Path:
     """Write the raw image to ``output`` and its SHA-256 to ``output.sha256``.
 
     Packages and finished images are kept in ``cache_dir``: a second call with
-    the same material only copies. ``output`` appears when it is complete.
-    Raises Unavailable with the name of the package that is missing.
+    the same material only copies. ``output`` appears when it is complete; its
+    folder is made. Raises Unavailable with the name of the package that is
+    missing, Forbidden when ``output`` cannot be written.
     """
+    _check_place(output)
     _check_material()
-    material = [kernel.package(flavour), debs.lookup("busybox-static")]
+    packages.ensure_lists("busybox-static", log)
+    material = packages.lookup([kernel.package(flavour), "busybox-static"])
     key = _content_key(material)
     kept = cache_dir / "images" / f"lab-{flavour}-{key}.raw"
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
-        files = [debs.fetch(deb, cache_dir, log) for deb in material]
+        files = packages.fetch(material, cache_dir, log)
         log(f"building {kept.name}")
         with tempfile.TemporaryDirectory(dir=kept.parent) as scratch:
             _assemble(files, Path(scratch)).replace(kept)
@@ -77,13 +81,28 @@ def build(
     return output
 
 
-def _content_key(material: list[debs.Deb]) -> str:
+def _content_key(material: list[packages.Package]) -> str:
     digest = hashlib.sha256(f"{_FORMAT} {_SYSLINUX} {_GRUB_CONFIG} {SIZE_MIB}".encode())
-    for deb in material:
-        digest.update(deb.sha256.encode())
+    for package in material:
+        digest.update(package.digest.encode())
     for file in (*sorted(_GUEST.iterdir()), *_NEEDED_FILES):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _check_place(output: Path) -> None:
+    """Make the folder of ``output`` and prove that a file can be written there."""
+    if output.is_dir():
+        raise errors.Invalid(f"{output} is a folder: name the image file")
+    partial = _partial(output)
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        partial.touch()
+        partial.unlink()
+    except OSError as error:
+        raise errors.Forbidden(
+            f"{output} cannot be written ({error.strerror}): choose another place or run it as root"
+        ) from error
 
 
 def _check_material() -> None:
@@ -97,8 +116,8 @@ def _check_material() -> None:
 
 def _assemble(material: list[Path], scratch: Path) -> Path:
     unpacked = scratch / "unpacked"
-    for deb in material:
-        debs.unpack(deb, unpacked)
+    for package in material:
+        packages.unpack(package, unpacked)
     initrd = _initrd(unpacked, scratch)
     partition = _partition(kernel.vmlinuz(unpacked), initrd, scratch)
     image = scratch / "image.raw"
@@ -170,7 +189,7 @@ def master_boot_record(code: bytes, sectors: int) -> bytes:
 
 def _deliver(kept: Path, output: Path) -> None:
     """Copy to where the caller wants it, whole or not at all, and write the checksum."""
-    partial = output.with_name(f".{output.name}.{os.getpid()}")
+    partial = _partial(output)
     try:
         _run(["cp", "--sparse=always", str(kept), str(partial)])
         with open(partial, "rb") as file:
@@ -180,6 +199,10 @@ def _deliver(kept: Path, output: Path) -> None:
         partial.unlink(missing_ok=True)
     sidecar = output.with_name(output.name + ".sha256")
     sidecar.write_text(f"{digest}  {output.name}\n")
+
+
+def _partial(output: Path) -> Path:
+    return output.with_name(f".{output.name}.{os.getpid()}")
 
 
 def _run(argv: list[str]) -> str:

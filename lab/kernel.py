@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 
 from drophammer import errors
-from lab import debs
+from ramdisk import packages
 
 FLAVOURS = {"cloud": "linux-image-cloud-amd64", "generic": "linux-image-amd64"}
 _VERSIONED = r"linux-image-\d[a-z0-9.+-]*-amd64"
@@ -25,11 +25,17 @@ MODULES = (
 )
 
 
-def package(flavour: str) -> debs.Deb:
-    """The kernel package of a flavour, ``cloud`` or ``generic``."""
+def package(flavour: str) -> str:
+    """The name of the kernel package of a flavour, ``cloud`` or ``generic``.
+
+    Debian's names of kernel packages hold the version; another package depends on the newest.
+    """
     if flavour not in FLAVOURS:
         raise errors.Invalid(f"{flavour!r} is no kernel flavour; known: {', '.join(FLAVOURS)}")
-    return debs.lookup(debs.dependency(FLAVOURS[flavour], _VERSIONED))
+    for name in packages.dependencies(FLAVOURS[flavour]):
+        if re.fullmatch(_VERSIONED, name):
+            return name
+    raise errors.NotFound(f"{FLAVOURS[flavour]} does not say which kernel it stands for")
 
 
 def vmlinuz(root: Path) -> Path:

@@ -23,12 +23,16 @@ from types import TracebackType
 from typing import Any
 
 from drophammer import errors
-from lab import faults, hardware, machine, network, processes, supervisor
+from lab import faults, files, hardware, machine, network, processes, supervisor
 
 STATE_DIR = Path("/var/lib/drophammer/lab")
 STATE_FILE = "lab.json"
 USERNAME = "admin"
 PASSWORD_FILE = "bmc-password"
+ENROLMENT_FILE = "enrol.json"
+SERVICE_DIR = "service"
+# Who keeps state in a folder holds a lock on this file in it, with the process id for content.
+SERVICE_LOCK = "lock"
 MAX_MACHINES = 99
 START_SECONDS = 20.0
 STOP_SECONDS = 15.0
@@ -68,6 +72,26 @@ class LabMachine:
         """Whether the process of its controller runs."""
         bmc = processes.recorded(self.directory / supervisor.PID_FILE)
         return bmc is not None and bmc.alive
+
+    @property
+    def enrolment_file(self) -> Path:
+        """A description of node and port for ``baremetal create``; it holds the password."""
+        return self.directory / ENROLMENT_FILE
+
+    def enrolment(self) -> dict[str, Any]:
+        """What ``enrolment_file`` says, as python-ironicclient's resource files want it."""
+        node = {
+            "name": self.name,
+            "driver": "ipmi",
+            "driver_info": {
+                "ipmi_address": self.bmc_address,
+                "ipmi_port": self.bmc_port,
+                "ipmi_username": self.bmc_username,
+                "ipmi_password": self.bmc_password_file.read_text().strip(),
+            },
+            "ports": [{"address": self.mac}],
+        }
+        return {"nodes": [node]}
 
     def break_bmc(self, switches: faults.Faults) -> None:
         """Turn the fault switches of its controller; ``Faults()`` repairs it."""
@@ -138,7 +162,12 @@ class Lab:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.down()
+        self.down(force=True)
+
+    @property
+    def service_dir(self) -> Path:
+        """Where a service for this lab keeps its state; it goes with the lab."""
+        return self.directory / SERVICE_DIR
 
     @property
     def is_up(self) -> bool:
@@ -179,6 +208,7 @@ class Lab:
                     f"lab {self.name!r} is up already; take it down first "
                     f"(drophammer lab down --name {self.name})"
                 )
+            self._refuse_under_service()
             self._clear()
             try:
                 self._build(plan)
@@ -188,16 +218,35 @@ class Lab:
                 raise
         return self.machines
 
-    def down(self) -> None:
+    def down(self, force: bool = False) -> bool:
         """End all processes of the lab and remove its network and its files.
 
         May be called at any time and again; also removes what a crash left.
+        Returns whether there was anything. Raises Conflict while a service
+        keeps its state here, unless ``force`` is given: the state is lost.
         """
-        if self.directory.exists() or network.exists(self.namespace):
+        there = self.directory.exists() or network.exists(self.namespace)
+        if there:
+            if not force:
+                self._refuse_under_service()
             with self._lock():
                 self._clear()
                 shutil.rmtree(self.directory)
         self._reap()
+        return there
+
+    def _refuse_under_service(self) -> None:
+        try:
+            with open(self.service_dir / SERVICE_LOCK) as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return
+        except BlockingIOError as error:
+            pid = (self.service_dir / SERVICE_LOCK).read_text().strip()
+            raise errors.Conflict(
+                f"process {pid}, a service, keeps its state in {self.service_dir}, which goes"
+                f" with lab {self.name!r}: stop it first"
+            ) from error
 
     # -- building -----------------------------------------------------------
 
@@ -208,10 +257,10 @@ class Lab:
         for number, spec in enumerate(specs, start=1):
             machine.prepare(spec, plan.disk)
             spec_file = spec.directory / supervisor.SPEC_FILE
-            spec_file.write_text(json.dumps(spec.to_json(), indent=1))
-            _write_secret(spec.directory / PASSWORD_FILE, secrets.token_urlsafe(12))
+            files.write_whole(spec_file, json.dumps(spec.to_json(), indent=1))
+            files.write_whole(spec.directory / PASSWORD_FILE, secrets.token_urlsafe(12) + "\n")
             self._children.append(_start_supervisor(spec, *plan.bmc_at(number)))
-        state = {
+        state: dict[str, Any] = {
             "name": self.name,
             "namespace": self.namespace,
             "addresses": dataclasses.asdict(plan.addresses),
@@ -220,7 +269,9 @@ class Lab:
                 for spec, process in zip(specs, self._children, strict=True)
             ],
         }
-        _write_whole(self.directory / STATE_FILE, json.dumps(state, indent=1) + "\n")
+        for one in map(self._machine, state["machines"]):
+            files.write_whole(one.enrolment_file, json.dumps(one.enrolment(), indent=1) + "\n")
+        files.write_whole(self.directory / STATE_FILE, json.dumps(state, indent=1) + "\n")
 
     def _spec(self, plan: Plan, number: int, accel: str) -> hardware.MachineSpec:
         name = f"node-{number}"
@@ -260,8 +311,8 @@ class Lab:
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:
         """One program at a time may build or clear a lab."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        with open(self.directory / "lock", "w") as lock:
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with open(self.directory / "lock", "w", opener=files.private) as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
@@ -323,7 +374,7 @@ def _start_supervisor(
     argv = [sys.executable, "-m", "lab.supervisor", str(spec.directory)]
     argv += ["--address", address, "--port", str(port), "--username", USERNAME]
     argv += ["--password-file", str(spec.directory / PASSWORD_FILE)]
-    with open(spec.directory / "bmc.log", "ab") as log:
+    with open(spec.directory / "bmc.log", "ab", opener=files.private) as log:
         process = subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,
@@ -351,15 +402,3 @@ def _answer_of(spec: hardware.MachineSpec, process: subprocess.Popen[bytes]) -> 
         process.wait()
         raise errors.Conflict(f"the controller of {spec.name} cannot listen: {answer['error']}")
     return answer
-
-
-def _write_secret(path: Path, text: str) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write(text + "\n")
-
-
-def _write_whole(path: Path, text: str) -> None:
-    partial = path.with_name(path.name + ".new")
-    partial.write_text(text)
-    partial.replace(path)

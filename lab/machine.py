@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from drophammer import errors
-from lab import bootflags, hardware, processes, qmp
+from lab import bootflags, files, hardware, processes, qmp
 
 DISK_MIB = 5 * 1024
 PID_FILE = "qemu.pid"
@@ -195,7 +195,7 @@ class _Run:
 
 
 def prepare(spec: hardware.MachineSpec, disk_mib: int = DISK_MIB) -> None:
-    """Make the machine's directory, empty disk and firmware variables.
+    """Make the machine's directory, empty disk and firmware variables, for their owner alone.
 
     Raises Invalid when the directory's name is too long for a unix socket.
     """
@@ -204,10 +204,10 @@ def prepare(spec: hardware.MachineSpec, disk_mib: int = DISK_MIB) -> None:
             f"{spec.serial_socket} is too long for a unix socket "
             f"({_SOCKET_PATH_LIMIT} bytes): choose a shorter state directory"
         )
-    spec.directory.mkdir(parents=True, exist_ok=True)
-    with open(spec.disk, "xb") as disk:
+    spec.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with open(spec.disk, "xb", opener=files.private) as disk:
         disk.truncate(disk_mib * 1024 * 1024)
-    spec.serial_log.touch()
+    spec.serial_log.touch(mode=0o600)
     _code, variables = hardware.firmware_files(spec.firmware, spec.secure_boot)
     if spec.firmware == hardware.UEFI:
         shutil.copyfile(variables, spec.firmware_variables)

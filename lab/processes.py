@@ -14,6 +14,8 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+from lab import files
+
 
 @dataclasses.dataclass(frozen=True)
 class Process:
@@ -56,9 +58,7 @@ def record(path: Path, pid: int) -> None:
     started = started_at(pid)
     if started is None:
         return
-    partial = path.with_name(path.name + ".new")
-    partial.write_text(json.dumps({"pid": pid, "started": started}) + "\n")
-    partial.replace(path)
+    files.write_whole(path, json.dumps({"pid": pid, "started": started}) + "\n")
 
 
 def recorded(path: Path) -> Process | None:

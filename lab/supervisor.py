@@ -30,6 +30,8 @@ def main(argv: list[str]) -> int:
     options = _parse(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     directory: Path = options.directory
+    # What a machine writes may hold secrets; QEMU makes its files with this mask too.
+    os.umask(0o077)
     try:
         controller = _controller(directory, options)
     except OSError as error:

@@ -22,7 +22,7 @@ from drophammer.errors import DrophammerError, Invalid, NotFound, Unsupported
 from ramdisk import cpio, modules, packages, tree
 
 FLAVOURS = ("cloud-amd64", "amd64")
-DEFAULT_CACHE = Path("/var/cache/drophammer/ramdisk")
+DEFAULT_CACHE = Path("/var/cache/drophammer")
 _PROGRAMS = (
     *("libc6", "libexpat1", "zlib1g", "libssl3", "libbz2-1.0", "liblzma5", "libffi8"),
     *("busybox-static", "openssl", "ca-certificates"),
@@ -49,6 +49,7 @@ def build(
 ) -> Ramdisk:
     """Build into ``output_dir`` unless just this ramdisk is there; replaces another at the end.
 
+    Packages are kept in ``cache_dir``, also for other builds.
     The same packages and agent give the same bytes. ``cloud-amd64`` is small and
     for virtual machines, ``amd64`` has the drivers of real ones. Raises Invalid,
     NotFound, Unavailable or Unsupported, saying what is missing.
@@ -58,7 +59,9 @@ def build(
     packages.ensure_lists("python3-minimal", log)
     python, kernel = _python_name(), _kernel_package(kernel_flavour)
     names = [f"{python}-minimal", f"lib{python}-minimal", f"lib{python}-stdlib", *_PROGRAMS]
-    *files, kernel_file = packages.fetch([*names, kernel], cache_dir, log)
+    *files, kernel_file = packages.fetch(
+        packages.lookup([*names, kernel]), cache_dir, log
+    )
     version = f"{_digest([*files, kernel_file])} {kernel_file.name.partition('_')[0]}"
     ready = Ramdisk(output_dir / "vmlinuz", output_dir / "initrd", version)
     if _is_built(ready):
@@ -167,24 +170,34 @@ def _compressed(archive: Path, config: str) -> Path:
 def main(argv: Sequence[str] | None = None) -> int:
     """``drophammer ramdisk build``: the exit status."""
     parser = argparse.ArgumentParser(
-        prog="drophammer ramdisk build", description="Build the deploy ramdisk."
+        prog="drophammer ramdisk build",
+        description="Build the kernel and ramdisk that machines boot, from Debian packages.",
     )
     parser.add_argument("--output", type=Path, required=True, help="folder for vmlinuz and initrd")
-    parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE, help="folder for packages")
+    parser.add_argument(
+        "--cache-dir",
+        type=Path,
+        default=DEFAULT_CACHE,
+        help="folder for downloaded packages (default: %(default)s)",
+    )
     parser.add_argument(
         "--kernel",
         choices=FLAVOURS,
         default=FLAVOURS[0],
-        help="cloud-amd64 is small and for virtual machines, amd64 knows real hardware",
+        help="cloud-amd64 is small and for virtual machines, amd64 knows real hardware"
+        " (default: %(default)s)",
     )
     wanted = parser.parse_args(argv)
     try:
         built = build(
-            wanted.output, cache_dir=wanted.cache, kernel_flavour=wanted.kernel, log=_to_stderr
+            wanted.output, cache_dir=wanted.cache_dir, kernel_flavour=wanted.kernel, log=_to_stderr
         )
-    except (DrophammerError, OSError) as error:
+    except (DrophammerError, OSError, subprocess.SubprocessError) as error:
         print(f"drophammer ramdisk build: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("drophammer ramdisk build: interrupted", file=sys.stderr)
+        return 130
     print(f"{built.kernel}\n{built.initrd}")
     return 0
 

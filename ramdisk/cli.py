@@ -7,13 +7,26 @@ from collections.abc import Callable, Sequence
 
 from ramdisk import build
 
-COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"build": build.main}
+# name -> (function taking arguments and returning an exit code, what it does)
+COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
+    "build": (build.main, "build kernel and ramdisk from Debian packages, into a folder")
+}
 
 
 def main(argv: list[str]) -> int:
     """Run one. Returns its exit code; 2 for a call that makes no sense."""
+    if argv and argv[0] in ("-h", "--help"):
+        print(usage())
+        return 0
     if not argv or argv[0] not in COMMANDS:
-        asked = argv and argv[0] in ("-h", "--help")
-        print(f"usage: drophammer ramdisk {'|'.join(COMMANDS)} [options]", file=sys.stderr)
-        return 0 if asked else 2
-    return COMMANDS[argv[0]](argv[1:])
+        print(usage(), file=sys.stderr)
+        return 2
+    return COMMANDS[argv[0]][0](argv[1:])
+
+
+def usage() -> str:
+    """What the command can do."""
+    lines = ["usage: drophammer ramdisk COMMAND [options]", ""]
+    lines += [f"  {name:<10}{what}" for name, (_, what) in COMMANDS.items()]
+    lines += ["", "`drophammer ramdisk COMMAND --help` tells the options."]
+    return "\n".join(lines)

@@ -1,14 +1,16 @@
 """Debian packages by name, through the host's own apt: sources, keys, proxies and versions.
 
-Downloads and unpacks; installs nothing. What is in the cache folder and still
-has the right digest is not downloaded again.
+Downloads and unpacks; installs nothing. Files are kept in ``<cache_dir>/debs``, which
+ramdisk and test image share; what still has the right digest is not downloaded again.
 """
 
 from __future__ import annotations
 
 import hashlib
 import subprocess
+import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -21,6 +23,15 @@ _APT_SECONDS = 900
 _KINDS = ("Depends: ", "PreDepends: ")
 
 Log = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package as the archive offers it now. ``digest`` is apt's, such as ``SHA256:…``."""
+
+    name: str
+    file: str
+    digest: str
 
 
 def dependencies(package: str) -> list[str]:
@@ -38,47 +49,58 @@ def ensure_lists(package: str, log: Log) -> None:
     _run(["apt-get", "-q", "update"])
     if not _is_known(package):
         raise NotFound(
-            f"apt knows no package {package!r}; the ramdisk is made of Debian's packages, check"
-            " /etc/apt/sources.list"
+            f"apt knows no package {package!r}; ramdisk and test image are made of Debian's"
+            " packages, check /etc/apt/sources.list"
         )
 
 
-def fetch(names: Sequence[str], cache: Path, log: Log) -> list[Path]:
-    """Paths of the packages' files in ``cache``, in the order of their names.
+def lookup(names: Sequence[str]) -> list[Package]:
+    """What apt would download, in the order of ``names``; the network is not used.
 
-    Raises NotFound for an unknown package and Unavailable when a download fails.
+    Raises NotFound for an unknown package.
     """
-    cache.mkdir(parents=True, exist_ok=True)
-    wanted = _wanted(names)
-    missing = [
-        name for name, (path, digest) in wanted.items() if not _is_there(cache / path, digest)
-    ]
-    if missing:
-        log(f"downloading {len(missing)} packages")
-        _run(["apt-get", *_APT_OPTIONS, "-q", "download", *missing], cwd=cache)
-    for name, (path, digest) in wanted.items():
-        if not _is_there(cache / path, digest):
-            raise Unavailable(f"the package {name} did not arrive as {path} with the right digest")
-    return [cache / wanted[name][0] for name in names]
-
-
-def unpack(package: Path, root: Path) -> None:
-    """Extract a package's files below ``root``; its scripts do not run."""
-    _run(["dpkg-deb", "--extract", str(package), str(root)])
-
-
-def _wanted(names: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """``{package: (file name, "SHA256:…")}``: what apt would download."""
     said = _run(["apt-get", *_APT_OPTIONS, "-q", "download", "--print-uris", *names])
     found = {}
     for line in said.splitlines():
         words = line.split()
         if len(words) == 4 and words[0].startswith("'"):
-            found[unquote(words[1]).partition("_")[0]] = (words[1], words[3])
+            name = unquote(words[1]).partition("_")[0]
+            found[name] = Package(name, words[1], words[3])
     absent = [name for name in names if name not in found]
     if absent:
         raise NotFound(f"apt does not say where to download {', '.join(absent)}")
-    return found
+    return [found[name] for name in names]
+
+
+def fetch(wanted: Sequence[Package], cache_dir: Path, log: Log) -> list[Path]:
+    """Paths of the packages' files in the cache, in the order of ``wanted``.
+
+    Raises Unavailable when a download fails. Several programs may do this at a time.
+    """
+    folder = cache_dir / "debs"
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [one for one in wanted if not _is_there(folder / one.file, one.digest)]
+    if missing:
+        log(f"downloading {len(missing)} packages")
+        with tempfile.TemporaryDirectory(prefix=".download-", dir=folder) as scratch:
+            _download(missing, Path(scratch), folder)
+    return [folder / one.file for one in wanted]
+
+
+def _download(missing: Sequence[Package], scratch: Path, folder: Path) -> None:
+    names = [one.name for one in missing]
+    _run(["apt-get", *_APT_OPTIONS, "-q", "download", *names], cwd=scratch)
+    for one in missing:
+        if not _is_there(scratch / one.file, one.digest):
+            raise Unavailable(
+                f"the package {one.name} did not arrive as {one.file} with the right digest"
+            )
+        (scratch / one.file).replace(folder / one.file)
+
+
+def unpack(package: Path, root: Path) -> None:
+    """Extract a package's files below ``root``; its scripts do not run."""
+    _run(["dpkg-deb", "--extract", str(package), str(root)])
 
 
 def _is_there(path: Path, digest: str) -> bool:
@@ -98,7 +120,9 @@ def _run(command: Sequence[str], cwd: Path | None = None, accept_failure: bool =
             command, cwd=cwd, capture_output=True, text=True, timeout=_APT_SECONDS, check=False
         )
     except FileNotFoundError:
-        raise NotFound(f"the ramdisk is built with {command[0]}, which is not installed") from None
+        raise NotFound(
+            f"'{command[0]}' is missing: ramdisk and test image are built on Debian"
+        ) from None
     except subprocess.TimeoutExpired:
         raise Unavailable(f"{command[0]} took more than {_APT_SECONDS} s") from None
     if done.returncode != 0 and not accept_failure:

@@ -116,7 +116,16 @@ class Drivers:
             return self._made[cls]
 
     def describe(self, defaults: Mapping[str, str]) -> dict[str, Any]:
-        """What goes into the conductors table, for the API to offer and check."""
+        """What goes into the conductors table, for the API to offer and check.
+
+        Raises Invalid for a default that no enabled hardware type has.
+        """
+        for kind, name in defaults.items():
+            if not any(name in hardware.interfaces[kind] for hardware in self.types.values()):
+                raise Invalid(
+                    f"[DEFAULT] default_{kind}_interface = {name}: no enabled hardware type has "
+                    "such an interface."
+                )
         return {
             name: {
                 "interfaces": {

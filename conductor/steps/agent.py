@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from conductor import agentclient
@@ -15,6 +16,8 @@ from drophammer.operations import StepSpec
 if TYPE_CHECKING:
     from conductor.task import Task
 
+MAX_STEPS = 200
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,200}")
 # In which order steps of equal priority run.
 _INTERFACE_ORDER = ("vendor", "power", "management", "firmware", "deploy", "bios", "raid")
 
@@ -163,25 +166,33 @@ def _priorities(task: Task) -> dict[str, int]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _effective(offered: dict[str, Any], overrides: dict[str, int]) -> list[StepSpec]:
-    specs = []
-    for steps in offered.values():
-        for item in steps:
-            if not all(key in item for key in ("interface", "step", "priority")):
-                raise AgentError(f"The agent offers a step without interface or name: {item}")
-            priority = overrides.get(item["step"], int(item["priority"]))
-            if priority > 0:
-                specs.append(
-                    StepSpec(
-                        interface=str(item["interface"]),
-                        step=str(item["step"]),
-                        priority=priority,
-                        source="agent",
-                        abortable=bool(item.get("abortable")),
-                        reboot_requested=bool(item.get("reboot_requested")),
-                    )
-                )
+def _effective(offered: object, overrides: dict[str, int]) -> list[StepSpec]:
+    """The offered steps that are to run, in order. Raises AgentError for nonsense."""
+    managers = list(offered.values()) if isinstance(offered, dict) else [None]
+    items = [item for steps in managers for item in (steps if isinstance(steps, list) else [None])]
+    if len(items) > MAX_STEPS:
+        raise AgentError(f"The agent offers {len(items)} steps, more than {MAX_STEPS}.")
+    specs = [spec for item in items if (spec := _spec(item, overrides)).priority > 0]
     return sorted(specs, key=_order)
+
+
+def _spec(item: object, overrides: dict[str, int]) -> StepSpec:
+    offer: dict[str, Any] = item if isinstance(item, dict) else {}
+    match offer:
+        case {"interface": str(interface), "step": str(step), "priority": int(priority)} if (
+            _NAME.fullmatch(interface) and _NAME.fullmatch(step) and abs(priority) < 10**6
+        ):
+            return StepSpec(
+                interface=interface,
+                step=step,
+                priority=overrides.get(step, priority),
+                source="agent",
+                abortable=offer.get("abortable") is True,
+                reboot_requested=offer.get("reboot_requested") is True,
+            )
+    raise AgentError(
+        f"The agent offers a step without a proper interface, name and priority: {str(item)[:200]}"
+    )
 
 
 def _order(spec: StepSpec) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from conductor.steps.ramdisk import power_into_ramdisk
 from drophammer.bootspec import normal_mac
 from drophammer.errors import AgentError, Invalid
 from drophammer.model import Port, Step, new_uuid
+from drophammer.text import readable
 
 if TYPE_CHECKING:
     from conductor.task import Task
@@ -38,19 +39,32 @@ def record_facts(task: Task, step: Step) -> Outcome:
         raise AgentError("The inventory that was just received has been deleted.")
     facts = found.inventory
     values: dict[str, Any] = {}
-    architecture = (facts.get("cpu") or {}).get("architecture")
-    if architecture:
+    architecture = _part(facts, "cpu").get("architecture")
+    if isinstance(architecture, str) and architecture:
         values["properties"] = {**task.node.properties, "cpu_arch": architecture}
-    boot = facts.get("boot") or {}
+    boot = _part(facts, "boot")
     if boot.get("current_boot_mode") in ("uefi", "bios"):
         values["boot_mode"] = boot["current_boot_mode"]
     task.update(values, event=("inventory", _sentence(facts)))
     return Done({"ports": _add_port(task, boot.get("pxe_interface"))})
 
 
-def _add_port(task: Task, address: str | None) -> list[str]:
+def _part(facts: dict[str, Any], name: str) -> dict[str, Any]:
+    """A part of an inventory; empty when the agent had another idea of it."""
+    part = facts.get(name)
+    return part if isinstance(part, dict) else {}
+
+
+def _things(facts: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    things = facts.get(name)
+    return (
+        [thing for thing in things if isinstance(thing, dict)] if isinstance(things, list) else []
+    )
+
+
+def _add_port(task: Task, address: object) -> list[str]:
     """A port for the NIC that booted, unless somebody has it already."""
-    if not address:
+    if not isinstance(address, str):
         return []
     try:
         mac = normal_mac(address[3:] if len(address) == 20 else address)
@@ -74,16 +88,17 @@ def _add_port(task: Task, address: str | None) -> list[str]:
 
 
 def _sentence(facts: dict[str, Any]) -> str:
-    cpu = facts.get("cpu") or {}
-    memory = (facts.get("memory") or {}).get("physical_mb")
-    disks = facts.get("disks") or []
+    cpu = _part(facts, "cpu")
+    memory = _part(facts, "memory").get("physical_mb")
     sizes = ", ".join(
-        f"{disk.get('name')} {int(disk.get('size') or 0) / 2**30:.1f} GiB" for disk in disks
+        f"{disk.get('name')} {size / 2**30:.1f} GiB"
+        for disk in _things(facts, "disks")
+        if isinstance(size := disk.get("size"), int)
     )
     nics = ", ".join(
-        f"{nic.get('name')} {nic.get('mac_address')}" for nic in facts.get("interfaces") or []
+        f"{nic.get('name')} {nic.get('mac_address')}" for nic in _things(facts, "interfaces")
     )
-    return (
+    return readable(
         f"{cpu.get('count', '?')} CPU {cpu.get('architecture', '')}, {memory or '?'} MiB memory, "
         f"disks: {sizes or 'none'}; NICs: {nics}"
     )

@@ -105,7 +105,7 @@ class Endpoint:
     def lock(self): raise NodeLocked("Node x is locked by host h.")
     def hear(self): self.heard.set()
 cfg.CONF([], project="drophammer", default_config_files=[])
-bus = connect(cfg.CONF, "fake://")
+bus = connect("fake://", cfg.CONF)
 served = bus.serve("conductor", Endpoint(), "here")
 assert bus.call("conductor", "add", a=1, b=2) == {"sum": 3, "pair": [1, 2]}
 try:

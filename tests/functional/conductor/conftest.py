@@ -136,6 +136,8 @@ class ScriptedAgent:
         self.on_power_off: Any = lambda: None
         self.on_command: Any = lambda name: None
         self.deaf = False
+        self.drip = False
+        self.offer: Any = None
         agent = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -181,6 +183,8 @@ class ScriptedAgent:
         if self.deaf:
             handler.close_connection = True
             handler.connection.shutdown(socket.SHUT_RDWR)
+        elif self.drip:
+            self._drip(handler)
         elif query.get("agent_token") != [self.token]:
             self._send(handler, 401, {"faultcode": "Client", "faultstring": "Token invalid."})
         elif body is None:
@@ -189,6 +193,17 @@ class ScriptedAgent:
             self._send(handler, 409, {"faultcode": "Client", "faultstring": "Agent is busy: no"})
         else:
             self._send(handler, 200, self._run(body["name"], body["params"]))
+
+    def _drip(self, handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", "100000")
+        handler.end_headers()
+        try:
+            while True:
+                handler.wfile.write(b" ")
+                time.sleep(0.05)
+        except OSError:
+            handler.close_connection = True
 
     def _run(self, name: str, params: dict[str, Any]) -> dict[str, Any]:
         self.received.append((name, params))
@@ -219,7 +234,10 @@ class ScriptedAgent:
         command["command_status"] = "SUCCEEDED"
         version = {"hardware_manager_version": {"generic_hardware_manager": "1.2"}}
         command["command_result"] = {
-            "get_clean_steps": {"clean_steps": {"Generic": self.clean_steps}, **version},
+            "get_clean_steps": {
+                "clean_steps": self.offer or {"Generic": self.clean_steps},
+                **version,
+            },
             "get_deploy_steps": {"deploy_steps": {"Generic": []}, **version},
             "get_partition_uuids": {"root uuid": "0x1", "efi system partition uuid": "ABCD-1"},
         }.get(name, {"result": f"{name}: done"})

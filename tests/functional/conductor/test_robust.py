@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import datetime
+import time
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from conductor import task as tasks
+from conductor.agentclient import AgentClient
 from conductor.flows import FLOWS
 from conductor.task import Task
-from drophammer.errors import LeaseLost, Unavailable, Unsupported
-from drophammer.model import Agent, Inventory, Node, Operation, Step, new_uuid
+from drophammer.errors import (
+    AgentUnreachable,
+    Invalid,
+    LeaseLost,
+    NodeLocked,
+    Unavailable,
+    Unsupported,
+)
+from drophammer.model import Agent, Conductor, Inventory, Node, Operation, Step, new_uuid
+from drophammer.netns import Namespace
 
 FILES = {"deploy_kernel": "http://127.0.0.1/k", "deploy_ramdisk": "http://127.0.0.1/r"}
 SHA = "0" * 64
@@ -365,3 +375,125 @@ def test_a_running_operation_says_that_it_runs(scene: Any) -> None:
         assert session.scalars(select(Operation.state)).all() == ["running"]
         assert session.scalars(select(Agent.beats)).all() == [0]
     task.release()
+
+
+def test_a_hard_power_off_replaces_a_soft_one_that_nobody_answers(scene: Any) -> None:
+    scene.start(fake_delays={"power": (0.5, 0.5)}, soft_power_timeout=300)
+    node_id = scene.node("active", power_state="power on")
+    scene.bus.call("conductor", "power", node_id=node_id, target="soft power off")
+    scene.bus.call("conductor", "power", node_id=node_id, target="power off")
+    node = scene.until(node_id, lambda node: node.operation_id is None)
+    assert node.power_state == "power off"
+    assert node.last_error is None
+    with scene.store.read() as session:
+        states = session.scalars(select(Operation.state).order_by(Operation.id)).all()
+    assert states == ["aborted", "done"]
+
+
+def test_a_deployment_is_not_replaced_by_a_power_request(scene: Any) -> None:
+    scene.start(fake_delays={"deploy": (0.5, 0.5)})
+    node_id = scene.node("available")
+    scene.provision(node_id, "active")
+    with pytest.raises(NodeLocked, match=r"held for: active, since \d\d:\d\d:\d\d UTC"):
+        scene.bus.call("conductor", "power", node_id=node_id, target="power off")
+    scene.until_state(node_id, "active")
+
+
+def test_an_agent_that_drips_its_answer_is_cut_off(scene: Any, agent: Any) -> None:
+    node_id = to_clean_wait(scene, agent_timeout=0.3)
+    agent.drip = True
+    scene.call_back(node_id, agent)
+    began = time.monotonic()
+    with scene.store.read() as session:
+        row = session.get_one(Agent, node_id)
+    client = AgentClient(Namespace(), 0.3, connect_seconds=0.2)
+    with pytest.raises(AgentUnreachable):
+        client.run(row, "clean.get_clean_steps", {}, wait=True)
+    assert time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize(
+    "offer",
+    [
+        {"M": [5]},
+        {"M": None},
+        [1],
+        {"M": [{"interface": "deploy", "step": "x", "priority": "abc"}]},
+        {"M": [{"interface": "deploy", "step": "x", "priority": 10**22}]},
+        {"M": [{"interface": "deploy", "step": {}, "priority": 1}]},
+        {"M": [{"interface": "deploy", "step": "\ud800", "priority": 1}]},
+        {"M": [{"interface": "deploy", "step": "x", "priority": 1}] * 1000},
+    ],
+)
+def test_nonsense_of_an_agent_is_an_error_that_says_so(scene: Any, agent: Any, offer: Any) -> None:
+    agent.offer = offer
+    node_id = to_clean_wait(scene)
+    scene.call_back(node_id, agent)
+    node = scene.until_state(node_id, "clean failed")
+    assert "The agent offers" in node.last_error
+    assert "\n" not in node.last_error
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"cpu": "x", "boot": [1], "memory": "x", "disks": "x"},
+        {"cpu": ["x"], "boot": {"pxe_interface": 5}, "disks": [5], "interfaces": {"a": 1}},
+        {"cpu": {"architecture": {"a": 1}}, "disks": [{"size": "abc"}, {"size": None}]},
+    ],
+)
+def test_odd_facts_end_no_inspection(scene: Any, facts: dict[str, Any]) -> None:
+    scene.start(**FILES)
+    node_id = scene.machine("manageable")
+    scene.provision(node_id, "inspect")
+    scene.until_state(node_id, "inspect wait")
+    with scene.store.write() as session:
+        session.add(
+            Inventory(
+                node_id=node_id,
+                inventory=facts,
+                plugin_data={},
+                created_at=scene.store.clock.now(),
+            )
+        )
+    scene.bus.cast("conductor", "inspected", node_id=node_id)
+    node = scene.until_state(node_id, "manageable")
+    assert "cpu_arch" not in node.properties
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        {"image_source": "http://[::1"},
+        {"image_source": "http://[zz]/"},
+        {"image_source": "http://x/a.img\r\nX: y"},
+        {"image_source": " http://x/"},
+        {"image_checksum": "http://[::1"},
+    ],
+)
+def test_a_url_that_is_none_is_refused(scene: Any, info: dict[str, Any]) -> None:
+    scene.start(**FILES)
+    good = {"image_source": "http://x/i", "image_checksum": SHA}
+    node_id = scene.machine("available", instance_info={**good, **info})
+    verdict = scene.bus.call("conductor", "validate", node_id=node_id)
+    assert verdict["deploy"]["result"] is False
+    with pytest.raises(Invalid):
+        scene.provision(node_id, "active")
+
+
+def test_a_signed_url_is_not_shown(scene: Any) -> None:
+    scene.start(**FILES)
+    info = {"image_source": "http://127.0.0.1:9/i?token=CANARY", "image_checksum": SHA}
+    node_id = scene.machine("available", instance_info=info)
+    scene.provision(node_id, "active")
+    node = scene.until_state(node_id, "deploy failed")
+    assert "http://127.0.0.1:9/i?***" in node.last_error
+    assert "CANARY" not in node.last_error
+
+
+def test_a_conductor_whose_name_was_taken_says_so(scene: Any, caplog: Any) -> None:
+    first = scene.start()
+    with scene.store.write() as session:
+        session.scalars(select(Conductor)).one().uuid = "another"
+    first.periodic.beat()
+    assert "another process has registered as conductor 'test'" in caplog.text

@@ -145,3 +145,87 @@ def test_an_unknown_command_is_answered_with_those_that_exist() -> None:
     assert done.returncode == 2
     assert "no command 'fly'" in done.stderr
     assert "serve" in done.stderr
+
+
+def test_a_second_service_does_not_take_the_state_of_the_first(serve: Any) -> None:
+    first = serve()
+    first.until("Ctrl-C stops it.")
+    text = failed(serve("--no-netboot"))
+    assert f"in use by process {first.process.pid}" in text
+    assert ask(f"{first.url}/v1/conductors")["conductors"][0]["alive"] is True
+
+
+def test_nothing_to_run_is_refused(serve: Any) -> None:
+    assert "nothing to run" in failed(serve("--no-api", "--no-conductor", "--no-netboot"))
+
+
+def test_passwords_without_a_file_of_users_are_refused(serve: Any, config: Path) -> None:
+    config.write_text(
+        "[DEFAULT]\nauth_strategy = http_basic\nhttp_basic_auth_user_file = /nowhere/users\n"
+    )
+    assert "/nowhere/users cannot be read" in failed(serve())
+
+
+def test_a_log_file_that_cannot_be_written_is_named(serve: Any) -> None:
+    assert "--log-file /nowhere/x.log" in failed(serve("--log-file", "/nowhere/x.log"))
+
+
+def test_a_port_that_is_none_is_named(serve: Any) -> None:
+    assert "99999 is no port" in failed(serve(listen="127.0.0.1:99999"))
+
+
+def test_an_option_that_does_not_exist_is_pointed_out(serve: Any, config: Path) -> None:
+    config.write_text(config.read_text() + "[conductor]\nwokers_pool_size = 3\n")
+    assert "[conductor] wokers_pool_size is no option" in serve().until("Ctrl-C stops it.")
+
+
+def test_only_the_service_can_read_its_state(serve: Any, tmp_path: Path) -> None:
+    serve().until("Ctrl-C stops it.")
+    for path in (tmp_path / "state").rglob("*"):
+        assert path.stat().st_mode & 0o007 == 0, path
+
+
+def test_the_roles_also_meet_over_oslo_messaging(serve: Any, config: Path) -> None:
+    config.write_text("[DEFAULT]\ntransport_url = fake://\n" + config.read_text())
+    served = serve()
+    served.until("Ctrl-C stops it.")
+    node = ask(f"{served.url}/v1/nodes", "POST", {"driver": "fake-hardware"})["uuid"]
+    ask(f"{served.url}/v1/nodes/{node}/states/provision", "PUT", {"target": "manage"})
+    end = time.monotonic() + 10
+    while ask(f"{served.url}/v1/nodes/{node}")["provision_state"] != "manageable":
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[DEFAULT]\nenabled_hardware_types = ipmi, redfsh\n", "redfsh"),
+        ("[DEFAULT]\ndefault_boot_interface = zz\n", "default_boot_interface = zz"),
+        ("[DEFAULT]\nlog_level = CHATTY\n", "[DEFAULT] log_level: "),
+        ("[DEFAULT]\nbogus_option = 1\n", "[DEFAULT] bogus_option"),
+        ("[DEFAULT]\nauth_strategy = http_basic\n", "htpasswd"),
+    ],
+)
+def test_a_configuration_is_checked_as_serve_would(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "c.conf"
+    path.write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-m", "embedded", "config", "check", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "LocationInfo" not in done.stderr
+
+
+def test_a_good_configuration_is_said_to_be_good(config: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "embedded", "config", "check", str(config)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
