@@ -10,19 +10,20 @@ import contextlib
 import dataclasses
 import os
 import select
+import shlex
 import socket
 import sys
 import termios
 import time
 import tty
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from drophammer import errors
-from lab import console, faults, hardware, image, serviceconf
-from lab.lab import STATE_DIR, Lab, LabMachine, Plan
+from lab import console, faults, files, hardware, image, kernel, serviceconf
+from lab.lab import PASSWORD_FILE, STATE_DIR, Lab, LabMachine, Plan
+from ramdisk.build import DEFAULT_CACHE
 
-CACHE_DIR = Path("/var/cache/drophammer")
 BOOT_DIR = Path("/var/lib/drophammer/boot")
 IMAGES_DIR = Path("/var/lib/drophammer/images")
 _LEAVE = b"\x1d"  # Ctrl-]
@@ -36,28 +37,113 @@ def main(argv: list[str]) -> int:
     except errors.DrophammerError as error:
         print(f"drophammer lab: {error.message}", file=sys.stderr)
         return 1
+    except PermissionError as error:
+        what = error.filename or "this lab"
+        print(f"drophammer lab: {what} belongs to another user: run it as root", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"drophammer lab: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
     return code
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="drophammer lab", description="Virtual bare metal.")
+    parser = argparse.ArgumentParser(
+        prog="drophammer lab",
+        description="Virtual machines with power controllers, on a network of their own.",
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     where = argparse.ArgumentParser(add_help=False)
-    where.add_argument("--name", default="lab", help="name of the lab (default: lab)")
-    where.add_argument("--state-dir", type=Path, default=STATE_DIR, help="where labs keep files")
+    where.add_argument("--name", default="default", help="name of the lab (default: %(default)s)")
+    where.add_argument(
+        "--state-dir",
+        type=Path,
+        default=STATE_DIR,
+        metavar="DIR",
+        help="where labs keep their files, each in a folder of its name (default: %(default)s)",
+    )
+    _up_options(_command(commands, "up", _up, "make machines, powered off, disks empty", where))
+    _command(commands, "status", _status, "show the machines", where)
 
-    up = commands.add_parser("up", parents=[where], help="make machines, powered off, disks empty")
-    up.add_argument("--nodes", type=int, default=1, help="number of machines")
-    up.add_argument("--firmware", choices=hardware.FIRMWARES, default=hardware.BIOS)
-    up.add_argument("--secure-boot", action="store_true", help="UEFI with Microsoft's keys")
-    up.add_argument("--pxe-rom", choices=hardware.PXE_ROMS, default="ipxe")
-    up.add_argument("--nic", choices=sorted(hardware.NICS), default="virtio")
-    up.add_argument("--memory", type=int, default=512, metavar="MIB")
-    up.add_argument("--disk", type=int, default=Plan.disk, metavar="MIB")
+    see = _command(commands, "console", _console, "attach to a machine's serial port", where)
+    see.description = "Attach to a serial port; of a machine that is off, print what it wrote."
+    see.add_argument("machine", help="name of the machine, such as node-1")
+    see.add_argument("--log", action="store_true", help="print what was written so far, and end")
+
+    _fault_options(_command(commands, "fault", _fault, "make a controller misbehave", where))
+
+    build = _command(commands, "image", _image, "build a small system that can be deployed")
+    build.description = "Build the test image, and its checksum beside it."
+    build.add_argument("output", type=Path, help="the image file; its folder is made")
+    build.add_argument(
+        "--kernel",
+        choices=sorted(kernel.FLAVOURS),
+        default="cloud",
+        help="cloud is small and for virtual machines (default: %(default)s)",
+    )
+    build.add_argument(
+        "--cache-dir",
+        type=Path,
+        default=DEFAULT_CACHE,
+        metavar="DIR",
+        help="folder for downloaded packages and built images (default: %(default)s)",
+    )
+
+    down = _command(commands, "down", _down, "remove the lab", where)
+    down.description = (
+        "Remove machines, network and files, with the state of the service that was run by the "
+        "lab's own configuration: stop that service first."
+    )
+    down.add_argument(
+        "--force", action="store_true", help="also while that service runs; it loses its state"
+    )
+    return parser
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    what: str,
+    *parents: argparse.ArgumentParser,
+) -> argparse.ArgumentParser:
+    made = commands.add_parser(
+        name, parents=parents, help=what, description=what[0].upper() + what[1:] + "."
+    )
+    made.set_defaults(run=run)
+    return made
+
+
+def _up_options(up: argparse.ArgumentParser) -> None:
+    shown = "(default: %(default)s)"
+    up.add_argument("--nodes", type=int, default=Plan.nodes, help=f"number of machines {shown}")
     up.add_argument(
-        "--bmc-port", type=int, default=0, help="first controller's UDP port (default: free ones)"
+        "--firmware", choices=hardware.FIRMWARES, default=Plan.firmware, help=f"what boots {shown}"
+    )
+    up.add_argument("--secure-boot", action="store_true", help="UEFI with Microsoft's keys")
+    up.add_argument(
+        "--pxe-rom",
+        choices=hardware.PXE_ROMS,
+        default=Plan.pxe_rom,
+        help=f"network boot by QEMU's iPXE, or by the firmware's own client {shown}",
+    )
+    up.add_argument(
+        "--nic", choices=sorted(hardware.NICS), default=Plan.nic, help=f"network card {shown}"
+    )
+    up.add_argument(
+        "--memory", type=int, default=Plan.memory, metavar="MIB", help=f"of each machine {shown}"
+    )
+    up.add_argument(
+        "--disk", type=int, default=Plan.disk, metavar="MIB", help=f"of each machine {shown}"
+    )
+    up.add_argument(
+        "--bmc-port",
+        type=int,
+        default=Plan.bmc_port,
+        metavar="PORT",
+        help="first controller's UDP port (default: free ones)",
     )
     up.add_argument(
         "--bmc-per-address", action="store_true", help="controllers at 127.0.1.N, all on one port"
@@ -66,40 +152,31 @@ def _parser() -> argparse.ArgumentParser:
         "--boot-dir",
         type=Path,
         default=BOOT_DIR,
-        help="where `drophammer ramdisk build` has put kernel and ramdisk (default: %(default)s)",
+        metavar="DIR",
+        help=f"where `drophammer ramdisk build` has put kernel and ramdisk {shown}",
     )
     up.add_argument(
         "--images-dir",
         type=Path,
         default=IMAGES_DIR,
-        help="folder of images to serve to the machines (default: %(default)s)",
+        metavar="DIR",
+        help=f"folder of images to serve to the machines {shown}",
     )
-    up.set_defaults(run=_up)
 
-    commands.add_parser("status", parents=[where], help="show the machines").set_defaults(
-        run=_status
+
+def _fault_options(fault: argparse.ArgumentParser) -> None:
+    fault.description = (
+        "Make a controller misbehave until told otherwise. The switches replace those of an "
+        "earlier call; without any the controller is well again."
     )
-    see = commands.add_parser("console", parents=[where], help="attach to a serial port")
-    see.add_argument("machine")
-    see.add_argument("--log", action="store_true", help="print what was written so far, and end")
-    see.set_defaults(run=_console)
-
-    fault = commands.add_parser("fault", parents=[where], help="make a controller misbehave")
-    fault.add_argument("machine")
+    fault.add_argument("machine", help="name of the machine, such as node-1")
+    fault.add_argument("--clear", action="store_true", help="no fault; the same as no switch")
     fault.add_argument("--silent", action="store_true", help="answer nothing")
-    fault.add_argument("--delay", type=float, default=0.0, metavar="SECONDS")
-    fault.add_argument("--refuse-power-on", action="store_true")
+    fault.add_argument(
+        "--delay", type=float, default=0.0, metavar="SECONDS", help="wait before each answer"
+    )
+    fault.add_argument("--refuse-power-on", action="store_true", help="fail when asked to power on")
     fault.add_argument("--wrong-password", action="store_true", help="no password is right")
-    fault.set_defaults(run=_fault)
-
-    build = commands.add_parser("image", help="build the bootable test image")
-    build.add_argument("output", type=Path)
-    build.add_argument("--kernel", choices=("cloud", "generic"), default="cloud")
-    build.add_argument("--cache-dir", type=Path, default=CACHE_DIR)
-    build.set_defaults(run=_image)
-
-    commands.add_parser("down", parents=[where], help="remove the lab").set_defaults(run=_down)
-    return parser
 
 
 def _lab(options: argparse.Namespace) -> Lab:
@@ -110,11 +187,11 @@ def _up(options: argparse.Namespace) -> int:
     fields = {field.name for field in dataclasses.fields(Plan)}
     plan = Plan(**{name: value for name, value in vars(options).items() if name in fields})
     machines = _lab(options).up(plan)
-    _print_table(machines)
+    print("\n".join(table(machines)))
     print("\n" + "\n".join(_serving(options, plan)))
-    print("\nTo enroll them:")
-    for one in machines:
-        print("\n".join(enrolment(one)))
+    print("\nTo enrol them there:")
+    print(f"export OS_AUTH_TYPE=none OS_ENDPOINT={serviceconf.API_URL}")
+    print("\n".join(enrolment(one) for one in machines))
     print(f"\nTheir network is in the namespace {_lab(options).namespace}; a shell in it:")
     print(f"nsenter --net=/run/netns/{_lab(options).namespace}")
     return 0
@@ -125,29 +202,35 @@ def _serving(options: argparse.Namespace, plan: Plan) -> list[str]:
     made = _lab(options)
     boot_dir = options.boot_dir.resolve()
     config = made.directory / "drophammer.conf"
-    config.write_text(
-        serviceconf.render(
-            namespace=made.namespace,
-            addresses=plan.addresses,
-            state_dir=made.directory / "service",
-            boot_dir=boot_dir,
-            images_dir=options.images_dir.resolve(),
-            boot_mode=plan.firmware,
-        )
+    text = serviceconf.render(
+        namespace=made.namespace,
+        addresses=plan.addresses,
+        state_dir=made.service_dir,
+        boot_dir=boot_dir,
+        images_dir=options.images_dir.resolve(),
+        boot_mode=plan.firmware,
     )
-    lines = ["To run a service for them:"]
+    files.write_whole(config, text)
+    lines = ["To run a service for them, in a terminal of its own:"]
     if not (boot_dir / "initrd").exists():
-        lines.append(f"drophammer ramdisk build --output {boot_dir}")
-    return [*lines, f"drophammer serve --config-file {config}"]
+        lines.append(shlex.join(["drophammer", "ramdisk", "build", "--output", str(boot_dir)]))
+    return [*lines, shlex.join(["drophammer", "serve", "--config-file", str(config)])]
 
 
 def _status(options: argparse.Namespace) -> int:
-    _print_table(_lab(options).machines)
+    made = _lab(options)
+    print("\n".join(table(made.machines)))
+    print(f"\nPasswords:   {made.directory}/MACHINE/{PASSWORD_FILE}")
+    print(f"Serial logs: {made.directory}/MACHINE/{hardware.SERIAL_LOG}")
     return 0
 
 
 def _down(options: argparse.Namespace) -> int:
-    _lab(options).down()
+    made = _lab(options)
+    if made.down(options.force):
+        print(f"lab {made.name!r} is gone")
+    else:
+        print(f"there is no lab {made.name!r} in {made.directory}")
     return 0
 
 
@@ -155,8 +238,10 @@ def _fault(options: argparse.Namespace) -> int:
     switches = faults.Faults(
         options.silent, options.delay, options.refuse_power_on, options.wrong_password
     )
+    if options.clear and switches != faults.Faults():
+        raise errors.Invalid("--clear goes with no other switch")
     _lab(options).machine(options.machine).break_bmc(switches)
-    print(f"{options.machine}: {_in_words(switches)}")
+    print(f"{options.machine}: faults: {_in_words(switches)}")
     return 0
 
 
@@ -196,38 +281,31 @@ def _serial_of(one: LabMachine) -> socket.socket | None:
     return None
 
 
-def enrolment(one: LabMachine) -> list[str]:
-    """Shell lines that enroll a machine; the password is read from its file by the shell."""
-    node = [
-        f"baremetal node create --name {one.name} --driver ipmi",
-        f"  --driver-info ipmi_address={one.bmc_address} --driver-info ipmi_port={one.bmc_port}",
-        f"  --driver-info ipmi_username={one.bmc_username}",
-        f'  --driver-info ipmi_password="$(cat {one.bmc_password_file})"',
-    ]
-    show = f"baremetal node show {one.name} -f value -c uuid"
-    return [" \\\n".join(node), f'baremetal port create {one.mac} --node "$({show})"']
+def enrolment(one: LabMachine) -> str:
+    """The shell line that enrols a machine: by a file, since all users see command lines."""
+    return shlex.join(["baremetal", "create", str(one.enrolment_file)])
 
 
 def table(machines: list[LabMachine]) -> list[str]:
     """The machines as lines of text, the first one naming the columns."""
-    rows = [("MACHINE", "POWER", "MAC", "BMC", "USER", "PASSWORD IN", "SERIAL LOG", "FAULTS")]
+    rows = [("MACHINE", "POWER", "MAC", "BMC", "USER", "FAULTS")]
     for one in machines:
         power = ("on" if one.is_on else "off") if one.bmc_is_up else "BMC ended"
         bmc = f"{one.bmc_address}:{one.bmc_port}"
-        files = (str(one.bmc_password_file), str(one.serial_log))
         broken = _in_words(faults.read(one.directory))
-        rows.append((one.name, power, one.mac, bmc, one.bmc_username, *files, broken))
+        rows.append((one.name, power, one.mac, bmc, one.bmc_username, broken))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     cells = ((cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
     return ["  ".join(row).rstrip() for row in cells]
 
 
-def _print_table(machines: list[LabMachine]) -> None:
-    print("\n".join(table(machines)))
-
-
 def _in_words(switches: faults.Faults) -> str:
-    on = [f"{name}={value}" for name, value in dataclasses.asdict(switches).items() if value]
+    """The faults by the names of their options."""
+    on = []
+    for name, value in dataclasses.asdict(switches).items():
+        if value:
+            option = name.replace("_", "-")
+            on.append(option if value is True else f"{option} {value:g}")
     return ", ".join(on) or "none"
 
 

@@ -154,7 +154,8 @@ def _run_alone(options: Options) -> int:
     options.directory.mkdir(parents=True)
     tell = Teller()
     machines: list[LabMachine] = []
-    with Lab(options.name, options.directory / "lab") as made:
+    # Where all labs are, and not beside the logs: their sockets must have short paths.
+    with Lab(options.name) as made:
         made.down()
         plan = Plan(nodes=options.nodes, firmware=options.boot)
         try:

@@ -24,6 +24,7 @@ FIRMWARES = (BIOS, UEFI)
 PXE_ROMS = ("ipxe", "plain")
 NICS = {"virtio": "virtio-net-pci", "e1000": "e1000"}
 
+SERIAL_LOG = "serial.log"
 PROBE_SECONDS = 3.0
 _OVMF = Path("/usr/share/OVMF")
 _UUID_SPACE = uuid.UUID("7d9c2f0e-5f0b-4f4e-9a7c-1f0d22b4a001")
@@ -73,7 +74,7 @@ class MachineSpec:
 
     @property
     def serial_log(self) -> Path:
-        return self.directory / "serial.log"
+        return self.directory / SERIAL_LOG
 
     @property
     def serial_socket(self) -> Path:

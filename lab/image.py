@@ -92,10 +92,10 @@ def _content_key(material: list[packages.Package]) -> str:
 
 def _check_place(output: Path) -> None:
     """Make the folder of ``output`` and prove that a file can be written there."""
-    if output.is_dir():
-        raise errors.Invalid(f"{output} is a folder: name the image file")
     partial = _partial(output)
     try:
+        if output.is_dir():
+            raise errors.Invalid(f"{output} is a folder: name the image file")
         output.parent.mkdir(parents=True, exist_ok=True)
         partial.touch()
         partial.unlink()

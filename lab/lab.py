@@ -242,10 +242,11 @@ class Lab:
         except FileNotFoundError:
             return
         except BlockingIOError as error:
-            pid = (self.service_dir / SERVICE_LOCK).read_text().strip()
+            pid = (self.service_dir / SERVICE_LOCK).read_text().strip() or "unknown"
             raise errors.Conflict(
-                f"process {pid}, a service, keeps its state in {self.service_dir}, which goes"
-                f" with lab {self.name!r}: stop it first"
+                f"a service (process {pid}) keeps its state in {self.service_dir}, which goes with "
+                f"lab {self.name!r}: stop it first, or lose that state "
+                f"(drophammer lab down --name {self.name} --force)"
             ) from error
 
     # -- building -----------------------------------------------------------

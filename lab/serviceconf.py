@@ -7,6 +7,8 @@ from pathlib import Path
 
 from lab import network
 
+# Where operators reach the API of a service that is started without --listen.
+API_URL = "http://127.0.0.1:6385"
 RAMDISK_API_PORT = 6385
 HTTP_PORT = 8080
 # no_timer_check: under emulation on a busy host the kernel's timer test fails and it panics.

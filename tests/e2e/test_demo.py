@@ -78,7 +78,8 @@ class Demo:
         found += [line for line in names.stdout.splitlines() if f"dhlab-{self.name}" in line]
         mounts = Path("/proc/mounts").read_text().splitlines()
         found += [line for line in mounts if str(self.directory) in line or self.name in line]
-        return found
+        lab = Lab(self.name).directory
+        return [*found, str(lab)] if lab.exists() else found
 
 
 @pytest.fixture
@@ -150,7 +151,7 @@ def test_a_demo_that_fails_says_where_and_leaves_nothing_but_logs(
 ) -> None:
     running = demo("e2e-fail")
     running.read(until="inspect wait")
-    (machine,) = Lab(running.name, running.directory / "lab").machines
+    (machine,) = Lab(running.name).machines
     machine.break_bmc(Faults(refuse_power_on=True))
     output = running.read()
     assert running.process.returncode == 1, output
