@@ -59,9 +59,7 @@ def build(
     packages.ensure_lists("python3-minimal", log)
     python, kernel = _python_name(), _kernel_package(kernel_flavour)
     names = [f"{python}-minimal", f"lib{python}-minimal", f"lib{python}-stdlib", *_PROGRAMS]
-    *files, kernel_file = packages.fetch(
-        packages.lookup([*names, kernel]), cache_dir, log
-    )
+    *files, kernel_file = packages.fetch(packages.lookup([*names, kernel]), cache_dir, log)
     version = f"{_digest([*files, kernel_file])} {kernel_file.name.partition('_')[0]}"
     ready = Ramdisk(output_dir / "vmlinuz", output_dir / "initrd", version)
     if _is_built(ready):
@@ -173,11 +171,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="drophammer ramdisk build",
         description="Build the kernel and ramdisk that machines boot, from Debian packages.",
     )
-    parser.add_argument("--output", type=Path, required=True, help="folder for vmlinuz and initrd")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder for vmlinuz and initrd; it is made",
+    )
     parser.add_argument(
         "--cache-dir",
         type=Path,
         default=DEFAULT_CACHE,
+        metavar="DIR",
         help="folder for downloaded packages (default: %(default)s)",
     )
     parser.add_argument(

@@ -81,7 +81,7 @@ def fetch(wanted: Sequence[Package], cache_dir: Path, log: Log) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     missing = [one for one in wanted if not _is_there(folder / one.file, one.digest)]
     if missing:
-        log(f"downloading {len(missing)} packages")
+        log(f"downloading {len(missing)} package{'s' if len(missing) > 1 else ''}")
         with tempfile.TemporaryDirectory(prefix=".download-", dir=folder) as scratch:
             _download(missing, Path(scratch), folder)
     return [folder / one.file for one in wanted]

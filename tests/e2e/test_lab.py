@@ -4,6 +4,7 @@ import json
 import os
 import select
 import shutil
+import socket
 import struct
 import subprocess
 import sys
@@ -38,7 +39,8 @@ def _able():
 
 @pytest.fixture(scope="module")
 def test_image(tmp_path_factory):
-    return image.build(tmp_path_factory.mktemp("image") / "test.raw", ROOT / ".cache")
+    # A folder that is not there is made.
+    return image.build(tmp_path_factory.mktemp("image") / "new/test.raw", ROOT / ".cache")
 
 
 @pytest.fixture
@@ -96,6 +98,22 @@ def rebooting_disk(disk, line):
     sector = (BOOT_CODE + line + b"\r\n\0").ljust(510, b"\0") + b"\x55\xaa"
     with open(disk, "r+b") as device:
         device.write(sector)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def drophammer(*words):
+    return subprocess.run(
+        [sys.executable, "-m", "embedded", *words],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=100,
+    )
 
 
 def namespaces():
@@ -221,6 +239,56 @@ def test_another_program_takes_down_a_lab_whose_records_are_lost(lab, tmp_path):
     subprocess.run(argv, check=True, cwd=ROOT, timeout=60)
     assert not any(process.alive for process in running)
     assert lab.namespace not in namespaces()
+
+
+def test_a_lab_made_by_hand_is_enrolled_by_its_files_and_not_removed_under_its_service(tmp_path):
+    where = ["--name", f"e2e-{os.getpid()}", "--state-dir", str(tmp_path)]
+    lab = Lab(where[1], tmp_path)
+    with lab:
+        up = drophammer("lab", "up", *where, "--nodes", "2", "--images-dir", str(tmp_path))
+        assert up.returncode == 0, up.stderr
+        for machine in lab.machines:
+            assert f"baremetal create {machine.enrolment_file}\n" in up.stdout
+            assert machine.bmc_password_file.read_text().strip() not in up.stdout
+        readable = [path for path in lab.directory.rglob("*") if path.stat().st_mode & 0o077]
+        assert readable == []
+        assert lab.directory.stat().st_mode & 0o077 == 0
+        port = free_port()
+        argv = [sys.executable, "-m", "embedded", "serve", "--listen", f"127.0.0.1:{port}"]
+        argv += ["--config-file", str(lab.directory / "drophammer.conf")]
+        with (
+            open(tmp_path / "log", "wb") as log,
+            subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=log, cwd=ROOT) as service,
+        ):
+            try:
+                assert any(b"Ctrl-C stops it" in line for line in service.stdout)
+                environment = os.environ | {
+                    "OS_AUTH_TYPE": "none",
+                    "OS_ENDPOINT": f"http://127.0.0.1:{port}",
+                }
+                client = str(Path(sys.executable).with_name("baremetal"))
+                files = [str(machine.enrolment_file) for machine in lab.machines]
+                for words in (["create", *files], ["node", "manage", "node-2", "--wait", "60"]):
+                    done = subprocess.run(
+                        [client, *words], env=environment, capture_output=True, text=True
+                    )
+                    assert done.returncode == 0, done.stderr
+                done = subprocess.run(
+                    [client, "port", "list", "-f", "value", "-c", "address"],
+                    env=environment,
+                    capture_output=True,
+                    text=True,
+                )
+                assert done.stdout.split() == [machine.mac for machine in lab.machines]
+                refused = drophammer("lab", "down", *where)
+                assert refused.returncode == 1
+                assert f"a service (process {service.pid})" in refused.stderr
+                assert lab.machines[1].bmc_is_up
+            finally:
+                service.terminate()
+        gone = drophammer("lab", "down", *where)
+        assert (gone.returncode, gone.stdout) == (0, f"lab '{lab.name}' is gone\n")
+        assert not lab.directory.exists()
 
 
 def test_an_interrupted_program_leaves_nothing(tmp_path):

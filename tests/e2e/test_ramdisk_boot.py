@@ -35,12 +35,12 @@ UUID = "0c7e6c2e-0000-4000-8000-0000000000e2"
 MAC = "52:54:00:22:00:07"
 GUEST = "10.0.2.15"
 HOST = "10.0.2.2"
-CACHE = Path(__file__).parents[2] / ".cache/ramdisk"
+CACHE = Path(__file__).parents[2] / ".cache"
 
 
 @pytest.fixture(scope="session")
 def ramdisk():
-    return build(CACHE / "e2e", cache_dir=CACHE / "packages")
+    return build(CACHE / "ramdisk/e2e", cache_dir=CACHE)
 
 
 @pytest.fixture(scope="session")

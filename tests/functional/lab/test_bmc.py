@@ -43,6 +43,17 @@ def test_power_goes_on_and_off_in_each_cipher_suite(controller, suite):
     assert controller.qemu() is None
 
 
+def test_what_a_running_machine_writes_is_for_its_owner_alone(controller):
+    controller.ipmitool("chassis", "power", "on")
+    modes = {
+        path.name: path.stat().st_mode & 0o777
+        for path in controller.directory.iterdir()
+        if path.name.startswith(("qemu", "bmc.pid", "serial", "disk"))
+    }
+    assert {"qemu.log", "qemu.pid", "bmc.pid", "serial.log", "disk.raw"} <= modes.keys()
+    assert set(modes.values()) == {0o600}
+
+
 def test_a_cipher_suite_without_encryption_is_refused(controller):
     refused = controller.ipmitool("mc", "info", suite=2)
     assert refused.returncode != 0

@@ -1,11 +1,11 @@
-from pathlib import Path
+import fcntl
 
 import pytest
 
 from drophammer import errors
-from lab import cli, faults, image, machine, network, processes
+from lab import faults, image, machine, network, processes
 from lab.hardware import MachineSpec
-from lab.lab import Lab, LabMachine, Plan
+from lab.lab import Lab, Plan
 
 
 @pytest.mark.parametrize("name", ["", "-a", "A", "a/b", "..", "a" * 21, "a b"])
@@ -58,8 +58,39 @@ def test_a_lab_that_is_not_up_says_so(tmp_path):
 
 
 def test_taking_down_nothing_is_no_error(tmp_path):
-    Lab("x", tmp_path).down()
+    assert not Lab("x", tmp_path).down()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def served_lab(tmp_path):
+    """What a crash left of a lab whose service still runs: a state folder, locked."""
+    lab = Lab("x", tmp_path)
+    lab.service_dir.mkdir(parents=True)
+    with open(lab.service_dir / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write("4711\n")
+        lock.flush()
+        yield lab
+
+
+def test_a_lab_is_not_taken_from_under_its_running_service(served_lab):
+    with pytest.raises(errors.Conflict, match=r"process 4711.*stop it first.*--force"):
+        served_lab.down()
+    assert (served_lab.service_dir / "lock").exists()
+
+
+def test_a_lab_is_taken_from_under_its_service_by_force(served_lab):
+    assert served_lab.down(force=True)
+    assert not served_lab.directory.exists()
+
+
+def test_a_lab_whose_service_has_ended_is_taken_down(tmp_path):
+    lab = Lab("x", tmp_path)
+    lab.service_dir.mkdir(parents=True)
+    (lab.service_dir / "lock").write_text("4711\n")
+    assert lab.down()
+    assert not lab.directory.exists()
 
 
 def test_a_directory_too_deep_for_a_socket_is_refused(tmp_path):
@@ -73,6 +104,23 @@ def test_a_prepared_disk_is_empty_and_sparse(tmp_path):
     machine.prepare(spec)
     status = spec.disk.stat()
     assert (status.st_size, status.st_blocks) == (5 * 1024**3, 0)
+
+
+def test_what_a_machine_writes_is_for_its_owner_alone(tmp_path):
+    spec = MachineSpec(name="n", directory=tmp_path / "n", mac="52:54:00:22:00:01")
+    machine.prepare(spec)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in spec.directory.iterdir()}
+    assert modes == {"disk.raw": 0o600, "serial.log": 0o600}
+    assert spec.directory.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("place", ["file/test.raw", "folder"])
+def test_an_image_that_could_not_be_written_is_not_even_begun(tmp_path, place):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises((errors.Forbidden, errors.Invalid), match=place):
+        image.build(tmp_path / place, tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
 
 
 def test_a_process_id_given_to_somebody_else_is_not_ours(tmp_path):
@@ -110,42 +158,3 @@ def test_the_master_boot_record_has_one_active_partition():
     assert int.from_bytes(record[454:458], "little") == 2048
     assert int.from_bytes(record[458:462], "little") == 131072 - 2048
     assert record[462:] == bytes(48) + b"\x55\xaa"
-
-
-@pytest.fixture
-def lab_machine(tmp_path):
-    return LabMachine(
-        name="node-1",
-        mac="52:54:00:22:00:01",
-        bmc_address="127.0.0.1",
-        bmc_port=6230,
-        bmc_username="admin",
-        bmc_password_file=Path("/s/node-1/bmc-password"),
-        serial_log=Path("/s/node-1/serial.log"),
-        serial_socket=Path("/s/node-1/serial.sock"),
-        disk=Path("/s/node-1/disk.raw"),
-        directory=tmp_path,
-        firmware="bios",
-    )
-
-
-def test_the_enrolment_lines_name_the_password_file_and_no_password(lab_machine):
-    node, port = cli.enrolment(lab_machine)
-    assert node.startswith("baremetal node create --name node-1 --driver ipmi")
-    assert "ipmi_port=6230" in node
-    assert 'ipmi_password="$(cat /s/node-1/bmc-password)"' in node
-    assert port.startswith("baremetal port create 52:54:00:22:00:01 --node ")
-
-
-def test_the_table_shows_power_and_faults(lab_machine):
-    faults.write(lab_machine.directory, faults.Faults(silent=True))
-    row = cli.table([lab_machine])[1]
-    assert "BMC ended" in row
-    assert "silent=True" in row
-
-
-def test_an_expected_error_is_one_sentence(tmp_path, capsys):
-    assert cli.main(["status", "--name", "x", "--state-dir", str(tmp_path)]) == 1
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.startswith("drophammer lab: there is no lab 'x'")

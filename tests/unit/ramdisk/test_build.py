@@ -28,6 +28,6 @@ def test_a_missing_apt_is_named(tmp_path, monkeypatch):
 
 def test_the_command_says_what_is_wrong_and_fails(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert build.main(["--output", str(tmp_path / "out"), "--cache", str(tmp_path)]) == 1
+    assert build.main(["--output", str(tmp_path / "out"), "--cache-dir", str(tmp_path)]) == 1
     assert "apt" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
