@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, g, request
-from werkzeug.datastructures import EnvironHeaders
+from werkzeug.datastructures import EnvironHeaders, MIMEAccept
 from werkzeug.routing import Rule
 
 from api import errors, versions
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 ACCESS = logging.getLogger("api.access")
+JSON = "application/json"
 REQUEST_ID_HEADERS = ("x-openstack-request-id", "openstack-request-id")
 
 
@@ -98,15 +99,15 @@ def _gate(settings: Settings, routes: list[Route]) -> Callable[[], None]:
         g.started = time.monotonic()
         g.request_id = f"req-{new_uuid()}"
         g.user = None
-        if passwords is not None and request.endpoint not in public:
+        # A browser asks for its options before it has anything to log in with.
+        if passwords and request.endpoint not in public and request.method != "OPTIONS":
             g.user = passwords.check(request)
         try:
             g.version = versions.negotiate(request.headers)
         except versions.VersionRefused as refusal:
             g.range_known = refusal.readable
             raise
-        accepts = request.accept_mimetypes
-        if accepts and not accepts["application/json"]:
+        if not _takes_json(request.accept_mimetypes):
             raise errors.RouterError(406, "This API speaks application/json only.")
         if "\0" in request.path:
             raise Invalid("A NUL character is not allowed in a path.")
@@ -114,6 +115,14 @@ def _gate(settings: Settings, routes: list[Route]) -> Callable[[], None]:
             raise Invalid("The Host header is not a host name or address.")
 
     return gate
+
+
+def _takes_json(accepts: MIMEAccept) -> bool:
+    if not accepts or accepts[JSON]:
+        return True
+    # With a parameter (version=1, charset=utf-8) it is still JSON that is wanted.
+    kinds = ((kind.partition(";")[0].strip().lower(), quality) for kind, quality in accepts)
+    return any(kind == JSON and quality > 0 for kind, quality in kinds)
 
 
 def _view(route: Route, services: Services) -> Callable[..., Response]:

@@ -79,7 +79,7 @@ class PasswordFile:
             LOG.error("the password file cannot be read: %s", error)
             raise Refusal(401, "Incorrect username or password") from error
         pairs = (line.strip().partition(b":") for line in lines)
-        return {user: hashed for user, _, hashed in pairs if hashed.startswith(_PREFIXES)}
+        return {user: hashed for user, _, hashed in pairs if user and hashed.startswith(_PREFIXES)}
 
 
 def check_exposure(host: str, auth_strategy: str) -> None:

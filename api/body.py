@@ -1,4 +1,4 @@
-"""Reads JSON bodies: limited in size and depth, and free of what no database can hold.
+"""Reads JSON bodies: limited in size, depth and parts, and free of what no database can hold.
 
 The content type is not looked at, as clients get it wrong. What the values mean is
 checked against the schemas of the nouns.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable
 from typing import IO, Any
 
@@ -15,15 +16,29 @@ from api.errors import BodyRefused
 from drophammer.errors import Invalid
 
 MAX_DEPTH = 25
+MAX_PARTS = 50_000
+# How much longer than the limit on parts the search for them goes on: texts are found too.
+_TEXTS_PER_PART = 4
+# A whole text, closed or not (then no JSON parser gets beyond it either), or what starts a part.
+# Possessive, so that no text makes the search go back.
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?+|[,\[{]', re.DOTALL)
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
-def read(stream: IO[bytes], length: int | None, limit: int, *, repair: bool = False) -> Any:
+def read(
+    stream: IO[bytes],
+    length: int | None,
+    limit: int,
+    *,
+    parts: int = MAX_PARTS,
+    repair: bool = False,
+) -> Any:
     """The parsed body, None when there is none.
 
-    ``limit`` is bytes. ``repair`` replaces characters that cannot be stored, for
-    texts that come from firmware and not from people. Raises BodyRefused (413 too
-    large, 400 too deep) and Invalid.
+    ``limit`` is bytes, ``parts`` how many objects, lists and items there may be.
+    ``repair`` replaces characters that cannot be stored, for texts that come from
+    firmware and not from people. Raises BodyRefused (413 too large, 400 too deep or
+    too many parts) and Invalid.
     """
     if length is not None and length > limit:
         raise _too_large(limit)
@@ -32,6 +47,7 @@ def read(stream: IO[bytes], length: int | None, limit: int, *, repair: bool = Fa
         raise _too_large(limit)
     if not data.strip():
         return None
+    _check_parts(data, parts)
     document = _parse(data)
     check_depth(document)
     return _repaired(document) if repair else _checked(document)
@@ -46,6 +62,20 @@ def check_depth(document: Any) -> None:
         if depth > MAX_DEPTH:
             raise BodyRefused(400, f"The JSON body is nested more than {MAX_DEPTH} levels deep.")
         level = _containers(child for value in level for child in _children(value))
+
+
+def _check_parts(data: bytes, most: int) -> None:
+    """Raise BodyRefused before a body is parsed that would become millions of small things."""
+    # Commas in texts count here as well: enough to let nearly every body pass at once.
+    if sum(data.count(sign) for sign in (b",", b"[", b"{")) <= most:
+        return
+    found = 0
+    for tokens, token in enumerate(_TOKEN.finditer(data)):
+        found += data[token.start()] != ord('"')
+        if found > most or tokens > most * _TEXTS_PER_PART:
+            raise BodyRefused(
+                400, f"The JSON body has more than the {most} objects, lists and items allowed."
+            )
 
 
 def _parse(data: bytes) -> Any:

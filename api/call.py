@@ -17,6 +17,7 @@ from werkzeug.datastructures import MultiDict
 
 from api import body as bodies
 from api.query import Query
+from api.resolver import Resolver
 from api.settings import Settings
 from api.view import View
 from drophammer.bus import Bus
@@ -36,6 +37,7 @@ class Services:
     bus: Bus
     hardware: Hardware
     resources: frozenset[str]
+    resolver: Resolver = field(default_factory=Resolver)
 
 
 @dataclass(frozen=True)
@@ -80,10 +82,16 @@ class Call:
         """The query arguments, checked. See ``Query`` for ``known``."""
         return Query(self.args, known, self.version)
 
-    def body(self, limit_kib: int | None = None, *, repair: bool = False) -> Any:
+    def body(
+        self,
+        limit_kib: int | None = None,
+        *,
+        parts: int = bodies.MAX_PARTS,
+        repair: bool = False,
+    ) -> Any:
         """The JSON body or None. See ``body.read``."""
         limit = (limit_kib or self.settings.max_json_body_size) * 1024
-        return bodies.read(self.stream, self.length, limit, repair=repair)
+        return bodies.read(self.stream, self.length, limit, parts=parts, repair=repair)
 
     def view(self) -> View:
         """How this request sees rows."""

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import json
 import logging
+import sqlite3
 
-from flask import Flask, Response, g
+from flask import Flask, Response, g, request
 from sqlalchemy.exc import OperationalError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
+from api import absent
 from drophammer.errors import DrophammerError
 
 LOG = logging.getLogger(__name__)
@@ -45,7 +47,7 @@ def install(app: Flask) -> None:
     app.register_error_handler(RouterError, _router)
     app.register_error_handler(BodyRefused, _body)
     app.register_error_handler(HTTPException, _werkzeug)
-    app.register_error_handler(OperationalError, _no_database)
+    app.register_error_handler(OperationalError, _database)
     app.register_error_handler(PoolTimeout, _no_database)
     app.register_error_handler(Exception, _unexpected)
 
@@ -79,7 +81,7 @@ def _body(error: BodyRefused) -> Response:
 def _werkzeug(error: HTTPException) -> Response:
     status = error.code or 500
     texts = {
-        404: "The resource could not be found.",
+        404: absent.missing(request.path),
         405: "The method is not allowed for this resource.",
     }
     response = _router(RouterError(status, texts.get(status, error.description or error.name)))
@@ -87,6 +89,17 @@ def _werkzeug(error: HTTPException) -> Response:
         if name.lower() == "allow":
             response.headers[name] = value
     return response
+
+
+def _database(error: OperationalError) -> Response:
+    # sqlite calls nearly everything an operational error; a lock is only one of them.
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    if code is None or code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return _no_database(error)
+    LOG.error("%s: the database failed: %s", g.get("request_id"), error.orig)
+    return fault(
+        503, f"The database failed; the service's log has the details of {g.get('request_id')}."
+    )
 
 
 def _no_database(error: Exception) -> Response:

@@ -12,6 +12,7 @@ from typing import Any
 
 import jsonschema_rs
 
+from api.query import boolean
 from api.versions import text as version_text
 from drophammer.errors import Invalid, NotAcceptable
 
@@ -19,7 +20,8 @@ Row = Mapping[str, Any]
 
 TEXT: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": 255}
 TEXT_OR_NULL: dict[str, Any] = {"type": ["string", "null"], "maxLength": 255}
-LONG_TEXT: dict[str, Any] = {"type": ["string", "null"], "maxLength": 4096}
+LONGEST = 4096
+LONG_TEXT: dict[str, Any] = {"type": ["string", "null"], "maxLength": LONGEST}
 BOOLEAN: dict[str, Any] = {"type": "boolean"}
 BOOLEAN_OR_NULL: dict[str, Any] = {"type": ["boolean", "null"]}
 OBJECT: dict[str, Any] = {"type": "object"}
@@ -46,6 +48,14 @@ class Field:
     masked: bool = False
     sort: bool = False
     default: Any = None
+
+    def patched(self, value: Any) -> Any:
+        """What a patch meant: command lines send yes and no as texts."""
+        kinds = self.schema.get("type", ())
+        if isinstance(value, str) and "boolean" in ((kinds,) if isinstance(kinds, str) else kinds):
+            yes = boolean(value)
+            return value if yes is None else yes
+        return value
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -118,6 +128,9 @@ class Table:
 
     def sort_key(self, name: str, version: int) -> str:
         """The column to sort by. Raises Invalid or NotAcceptable."""
+        if name == "id":
+            # No field, but clients name the default by it: the order of creation.
+            return name
         entry = self.fields.get(name)
         if entry is None or not entry.sort:
             raise Invalid(f"sort_key: {self.plural} cannot be sorted by {name[:80]!r}.")
@@ -141,8 +154,11 @@ def compiled(
 
 def check(validator: jsonschema_rs.Validator, value: Any, what: str) -> None:
     """Raise Invalid that says where ``value`` does not fit and why."""
-    error = next(iter(validator.iter_errors(value)), None)
-    if error is None:
-        return
-    place = "/".join(str(part)[:80] for part in error.instance_path)
-    raise Invalid(f"Schema error for {what}: {place + ': ' if place else ''}{error.message[:1000]}")
+    try:
+        # Stops at the first error. To collect them all may cost gigabytes.
+        validator.validate(value)
+    except jsonschema_rs.ValidationError as error:
+        place = "/".join(str(part)[:80] for part in error.instance_path)
+        raise Invalid(
+            f"Schema error for {what}: {place + ': ' if place else ''}{error.message[:1000]}"
+        ) from None

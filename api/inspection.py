@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import functools
 import ipaddress
-import socket
-import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,6 +18,7 @@ from sqlalchemy.orm import Session
 from api.call import Call, Reply
 from api.errors import RouterError
 from api.fields import check
+from api.inspection_data import SCHEMA
 from api.query import Query
 from api.ramdisk import (
     LOOKUP_COLUMNS,
@@ -29,10 +28,11 @@ from api.ramdisk import (
     valid_macs,
 )
 from drophammer import agents, events, inventories, nodes, states
-from drophammer.errors import Invalid
+from drophammer.errors import Conflict, Invalid
 
 SINCE = 84
-RESOLVE_SECONDS = 3.0
+# A machine with hundreds of disks has some thousand.
+MAX_PARTS = 200_000
 _NO_ADDRESS = frozenset({"", "0.0.0.0", "::", "::/0"})
 
 
@@ -43,7 +43,8 @@ def receive(call: Call) -> Reply:
         raise RouterError(404, "The resource could not be found.")
     check_enabled(call)
     query = call.query({"node_uuid": SINCE})
-    body = call.body(call.settings.max_json_body_size_inspection, repair=True)
+    limit = call.settings.max_json_body_size_inspection
+    body = call.body(limit, parts=MAX_PARTS, repair=True)
     check(_schema(), body, "inspection data")
     inventory = body["inventory"]
     macs = valid_macs([entry.get("mac_address") for entry in inventory["interfaces"]])
@@ -103,7 +104,7 @@ def _find(call: Call, query: Query, macs: list[str], inventory: Mapping[str, Any
         unknown = not found and uuid is None
         waiting = nodes.in_state(session, states.INSPECT_WAIT, {"driver_info"}) if unknown else []
     if unknown:
-        return int(_only(_by_controller(waiting, inventory))["id"])
+        return int(_only(_by_controller(call, waiting, inventory))["id"])
     row = _only(found)
     if row["provision_state"] != states.INSPECT_WAIT:
         raise unknown_node()
@@ -116,7 +117,14 @@ def _only(found: Sequence[nodes.Row]) -> nodes.Row:
     return found[0]
 
 
-def _by_controller(waiting: Iterable[nodes.Row], inventory: Mapping[str, Any]) -> list[nodes.Row]:
+def _by_controller(
+    call: Call, waiting: Sequence[nodes.Row], inventory: Mapping[str, Any]
+) -> list[nodes.Row]:
+    """The nodes whose controller has an address that the machine told.
+
+    Names are resolved only where no address fits. Raises Conflict when one could not
+    be in time and none of the others fits: the agent tries again.
+    """
     told = {
         address
         for key in ("bmc_address", "bmc_v6address")
@@ -125,16 +133,36 @@ def _by_controller(waiting: Iterable[nodes.Row], inventory: Mapping[str, Any]) -
     told = {str(ip) for address in told if (ip := _ip(address)) is not None}
     if not told:
         return []
-    return [row for row in waiting if told & _controller_addresses(row["driver_info"])]
+    hosts = [_controller_hosts(row["driver_info"]) for row in waiting]
+    literal = [row for row, own in zip(waiting, hosts, strict=True) if told & _literals(own)]
+    if literal:
+        return literal
+    names = {host for own in hosts for host in own if _ip(host) is None}
+    known = call.services.resolver.addresses(names)
+    found = [
+        row
+        for row, own in zip(waiting, hosts, strict=True)
+        if any(told & known.get(host, frozenset()) for host in own)
+    ]
+    if not found and len(known) < len(names):
+        raise Conflict(
+            "The names of the controllers that may be meant are still being resolved; please try "
+            "again in some seconds."
+        )
+    return found
 
 
-def _controller_addresses(driver_info: Mapping[str, Any]) -> set[str]:
+def _controller_hosts(driver_info: Mapping[str, Any]) -> set[str]:
     hosts = {
         _host(value)
         for key, value in driver_info.items()
         if key.endswith("_address") and isinstance(value, str)
     }
-    return {address for host in hosts if host for address in _addresses_of(host)}
+    return {host.strip("[]") for host in hosts if host}
+
+
+def _literals(hosts: set[str]) -> set[str]:
+    return {str(ip) for host in hosts if (ip := _ip(host)) is not None}
 
 
 def _host(value: str) -> str | None:
@@ -142,25 +170,6 @@ def _host(value: str) -> str | None:
         return urlsplit(value).hostname if "://" in value else value
     except ValueError:
         return None
-
-
-def _addresses_of(host: str) -> set[str]:
-    literal = _ip(host.strip("[]"))
-    if literal is not None:
-        return {str(literal)}
-    # The resolver knows no deadline of its own; a name that does not answer is no match.
-    found: set[str] = set()
-
-    def resolve() -> None:
-        try:
-            found.update(str(entry[4][0]) for entry in socket.getaddrinfo(host, None))
-        except (OSError, UnicodeError):
-            return
-
-    thread = threading.Thread(target=resolve, daemon=True, name="resolve-controller")
-    thread.start()
-    thread.join(RESOLVE_SECONDS)
-    return set(found)
 
 
 def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -195,23 +204,4 @@ def _store(call: Call, session: Session, node_id: int, body: Mapping[str, Any]) 
 
 @functools.cache
 def _schema() -> jsonschema_rs.Validator:
-    # Whatever collectors send is welcome; only what we read has a shape.
-    interface = {
-        "type": "object",
-        "properties": {
-            "name": {"type": ["string", "null"], "maxLength": 255},
-            "mac_address": {"type": ["string", "null"], "maxLength": 255},
-        },
-    }
-    schema: dict[str, Any] = {
-        "type": "object",
-        "properties": {
-            "inventory": {
-                "type": "object",
-                "properties": {"interfaces": {"type": "array", "items": interface, "minItems": 1}},
-                "required": ["interfaces"],
-            }
-        },
-        "required": ["inventory"],
-    }
-    return jsonschema_rs.validator_for(schema, mask="the value")
+    return jsonschema_rs.validator_for(SCHEMA, mask="the value")

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from api import node_rules, paging, patch
 from api.call import Call, Reply
-from api.fields import Field
+from api.fields import LONGEST, Field
 from api.names import check_ident
 from api.node_fields import NODE
 from api.query import Query
@@ -205,7 +205,7 @@ def _filters(call: Call, query: Query) -> dict[str, Any]:
         found[name] = query.boolean(name)
     for name in ("driver", "resource_class", "owner", "lessee", "project", "instance_name"):
         found[name] = query.text(name)
-    found["description_contains"] = query.text("description_contains")
+    found["description_contains"] = query.text("description_contains", longest=LONGEST)
     found["provision_state"] = _one_of(query, "provision_state", STATES)
     found["fault"] = _one_of(query, "fault", FAULTS)
     if (group := query.text("conductor_group")) is not None:

@@ -8,10 +8,11 @@ from sqlalchemy.orm import Session
 
 from api import nodes, paging, patch
 from api.call import Call, Reply
-from api.fields import Field
+from api.fields import LONGEST, Field
 from api.names import check_ident, check_name
 from api.port_fields import PORT
 from api.query import Query
+from api.versions import text as version_text
 from api.view import columns
 from drophammer import nodes as node_rows
 from drophammer import ports, states
@@ -150,7 +151,17 @@ def _new(call: Call) -> dict[str, Any]:
         checked = PORT.check_new(body, call.version, required=("address",))
         check_ident(ident, "node")
         return {**checked, "node_uuid": ident}
+    if isinstance(body, dict) and isinstance(ident := body.get("node_uuid"), str):
+        _check_node_uuid(ident)
     return PORT.check_new(body, call.version, required=("address", "node_uuid"))
+
+
+def _check_node_uuid(ident: str) -> None:
+    if node_rows.normal_uuid(ident) is None:
+        raise Invalid(
+            f"node_uuid must be a UUID, not {ident[:80]!r}; a node's name is possible as "
+            f"node_ident, from API version {version_text(NODE_IDENT_SINCE)}."
+        )
 
 
 def _normalised(values: dict[str, Any], version: int) -> dict[str, Any]:
@@ -205,7 +216,7 @@ def _filters(call: Call, query: Query) -> dict[str, Any]:
         raise NotFound(f"Portgroup {group[:80]} could not be found.")
     found: dict[str, Any] = {
         "conductor_groups": query.names("conductor_groups"),
-        "description_contains": query.text("description_contains"),
+        "description_contains": query.text("description_contains", longest=LONGEST),
     }
     if (shard := query.text("shard")) is not None:
         found["shard"] = [part.strip() for part in shard.split(",") if part.strip()]

@@ -10,6 +10,7 @@ import functools
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import jsonschema_rs
 
@@ -39,7 +40,7 @@ RUNBOOK_SINCE = 92
 CONFIGDRIVE_REBUILD_SINCE = 35
 CONFIGDRIVE_OBJECT_SINCE = 56
 VENDOR_DATA_SINCE = 59
-_BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
+_BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 _FORBIDDEN_STEPS = frozenset({("vendor", "send_raw")})
 _ROW = LEASE_COLUMNS | {"provision_state", "maintenance"}
 
@@ -154,13 +155,28 @@ def _check_configdrive(target: str, configdrive: Any, version: int) -> None:
     if target not in ("active", "rebuild"):
         raise Invalid(f"A config drive is possible with 'active' and 'rebuild', not '{target}'.")
     if isinstance(configdrive, str):
-        if "://" not in configdrive and not _BASE64.fullmatch(configdrive):
-            raise Invalid("configdrive: neither a URL nor base64.")
+        _check_configdrive_text(configdrive)
         return
     if version < CONFIGDRIVE_OBJECT_SINCE:
         raise Invalid("A config drive as an object needs API version 1.56.")
     if "vendor_data" in configdrive and version < VENDOR_DATA_SINCE:
         raise Invalid("vendor_data in a config drive needs API version 1.59.")
+
+
+def _check_configdrive_text(configdrive: str) -> None:
+    """Raise Invalid for a text that is neither a URL nor base64, before anything is started."""
+    if "://" in configdrive:
+        try:
+            parts = urlsplit(configdrive)
+            usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:
+            usable = False
+        if not usable:
+            raise Invalid("configdrive: not an http:// or https:// URL.")
+        return
+    digits = "".join(configdrive.split())
+    if not digits or len(digits) % 4 or not _BASE64.fullmatch(digits):
+        raise Invalid("configdrive: neither an http(s) URL nor base64 (in groups of four digits).")
 
 
 def _check_runbook(request: Mapping[str, Any], version: int) -> None:

@@ -26,7 +26,7 @@ class Query:
     def __init__(self, args: MultiDict[str, str], known: Mapping[str, int], version: int) -> None:
         unknown = sorted(set(args) - set(known))
         if unknown:
-            raise Invalid(f"Unexpected arguments: {', '.join(unknown)}")
+            raise Invalid(f"Unexpected arguments: {', '.join(name[:80] for name in unknown[:20])}")
         for name in args:
             if known[name] > version:
                 raise NotAcceptable(
@@ -42,20 +42,22 @@ class Query:
     def __contains__(self, name: str) -> bool:
         return name in self._lists
 
-    def text(self, name: str) -> str | None:
-        """The value as written, or None."""
-        return self._lists[name][-1] if name in self._lists else None
+    def text(self, name: str, *, longest: int | None = None) -> str | None:
+        """The value as written, or None. Raises Invalid when it is longer than ``longest``."""
+        value = self._lists[name][-1] if name in self._lists else None
+        if value is not None and longest is not None and len(value) > longest:
+            raise Invalid(f"{name}: {len(value)} characters; at most {longest} are possible.")
+        return value
 
     def boolean(self, name: str) -> bool | None:
         """A yes or no in any of its usual spellings, or None. Raises Invalid."""
         value = self.text(name)
         if value is None:
             return None
-        if value.strip().lower() in _TRUE:
-            return True
-        if value.strip().lower() in _FALSE:
-            return False
-        raise Invalid(f"{name}: {value!r} is not a boolean; use true or false.")
+        yes = boolean(value)
+        if yes is None:
+            raise Invalid(f"{name}: {value[:80]!r} is not a boolean; use true or false.")
+        return yes
 
     def integer(self, name: str, *, least: int, most: int = LARGEST) -> int | None:
         """A number from ``least`` to ``most``, or None. Raises Invalid."""
@@ -94,3 +96,11 @@ class Query:
             for value in values
         ]
         return urlencode([*kept, *changed.items()])
+
+
+def boolean(text: str) -> bool | None:
+    """A yes or no in any of its usual spellings; None when ``text`` is neither."""
+    word = text.strip().lower()
+    if word in _TRUE or word in _FALSE:
+        return word in _TRUE
+    return None

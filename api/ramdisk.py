@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import functools
 import hmac
+import ipaddress
 import secrets
+import socket
 import ssl
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -23,6 +25,7 @@ from api.fields import check, compiled
 from api.names import check_ident
 from api.node_fields import agent_info
 from api.query import Query
+from api.settings import Settings
 from drophammer import agents, events, nodes, operations, states
 from drophammer.bootspec import normal_mac
 from drophammer.errors import Forbidden, Invalid, NotFound
@@ -65,16 +68,19 @@ def lookup(call: Call) -> Reply:
         row = nodes.by_id(session, node_id, LOOKUP_COLUMNS, lock=True)
         if row is None:
             raise unknown_node()
-        body = found_body(call, session, row, make_token=call.version >= TOKEN_SINCE)
-        events.record(
-            session,
-            node_id=row["id"],
-            at=call.store.clock.now(),
-            source="agent",
-            kind="lookup",
-            message="the ramdisk looked its node up",
-            data={"addresses": macs[:16]},
-        )
+        make_token = call.version >= TOKEN_SINCE
+        body = found_body(call, session, row, make_token=make_token)
+        # Once per boot: anybody may ask, as often as they like.
+        if make_token and not _has_token(row):
+            events.record(
+                session,
+                node_id=row["id"],
+                at=call.store.clock.now(),
+                source="agent",
+                kind="lookup",
+                message="the ramdisk looked its node up",
+                data={"addresses": macs[:16]},
+            )
     return Reply(body=body)
 
 
@@ -121,7 +127,7 @@ def found_body(
     the machine may be about to be rebooted, and its next ramdisk needs the token.
     """
     token = MASK
-    if make_token and not (row["agent_token"] and row["agent_token_shown"]):
+    if make_token and not _has_token(row):
         nodes.check_free(row, call.store.clock.now())
         token = row["agent_token"] or secrets.token_urlsafe(TOKEN_BYTES)
         known = row["agent_token_shown"] is not None
@@ -137,6 +143,11 @@ def found_body(
         },
         "config": _config(call, token if make_token or row["agent_has_token"] else None),
     }
+
+
+def _has_token(row: Mapping[str, Any]) -> bool:
+    """Whether the agent of this boot was given its token already."""
+    return bool(row["agent_token"] and row["agent_token_shown"])
 
 
 def valid_macs(candidates: Collection[Any]) -> list[str]:
@@ -211,19 +222,46 @@ def _check_heartbeat(call: Call, body: Mapping[str, Any]) -> None:
         raise Invalid("Missing mandatory parameter: agent_token")
     url = body["callback_url"]
     if url:
-        _check_callback_url(url, call.settings.agent_require_tls)
+        _check_callback_url(url, call.settings)
 
 
-def _check_callback_url(url: str, require_tls: bool) -> None:
+def _check_callback_url(url: str, settings: Settings) -> None:
+    """The conductor is going to speak to it: an agent's root, and nobody else's."""
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
         usable = False
-    if not usable or not url.isprintable() or " " in url or parts.username is not None:
+    if not usable or not url.isprintable() or " " in url:
         raise Invalid("callback_url: not an http:// or https:// URL of an agent.")
-    if require_tls and parts.scheme != "https":
+    if parts.path not in ("", "/") or any(sign in url for sign in "?#@\\"):
+        raise Invalid("callback_url: more than scheme, host and port.")
+    if not settings.allow_local_callbacks and _is_local(parts.hostname or ""):
+        raise Invalid(f"callback_url: {(parts.hostname or '')[:80]} is no address of a machine.")
+    if settings.agent_require_tls and parts.scheme != "https":
         raise Invalid("callback_url: this service takes https:// only ([agent]require_tls).")
+
+
+def _is_local(host: str) -> bool:
+    """Whether a host means the one who asks, the link it is on, or many at once."""
+    name = host.rstrip(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        # What resolvers take for an address, short and hexadecimal forms (127.1) too.
+        address = ipaddress.ip_address(socket.inet_aton(name))
+    except OSError:
+        try:
+            address = ipaddress.ip_address(host)
+        except ValueError:
+            return False
+    address = getattr(address, "ipv4_mapped", None) or address
+    return (
+        address.is_loopback
+        or address.is_link_local
+        or address.is_multicast
+        or address.is_unspecified
+    )
 
 
 def _check_same_agent(row: Mapping[str, Any], body: Mapping[str, Any]) -> None:

@@ -32,7 +32,8 @@ class Settings:
     allow_deleting_available_nodes: bool = True
     agent_require_tls: bool = True
     conductor_timeout: float = 60
-    # Not options: nobody would want them to differ between sites. Tests shorten them.
+    # Not options: nobody would want them to differ between sites. Tests change them.
+    allow_local_callbacks: bool = False
     locked_attempts: int = 3
     locked_pause: float = 1.0
 

@@ -18,6 +18,7 @@ IPXE, PXE = "ipxe", "pxe"
 
 # Linux gives a kernel 2048 bytes on x86 (COMMAND_LINE_SIZE, Documentation/admin-guide).
 MAX_COMMAND_LINE = 2048
+MAX_URL = 1024
 _PARAMETER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(=[A-Za-z0-9._:/,@%+=~?\[\]-]*)?")
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
@@ -73,8 +74,18 @@ def check_parameters(text: str, source: str) -> tuple[str, ...]:
 
 def check_file_url(url: str, source: str) -> str:
     """A URL of a kernel or ramdisk: http, https or file, and nothing a boot file cannot hold."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https", "file") or not (parts.netloc or parts.path):
+    if len(url) > MAX_URL:
+        raise Invalid(f"{source}: a URL of {len(url)} characters; at most {MAX_URL} are possible.")
+    try:
+        parts = urlsplit(url)
+        # Reading the port is what checks it.
+        host = parts.hostname if parts.port != 0 else None
+    except ValueError as error:
+        raise Invalid(f"{source}: {url!r} is not a URL: {error}.") from None
+    if parts.scheme == "file":
+        if parts.netloc or not url.startswith("file:///") or parts.path == "/":
+            raise Invalid(f"{source}: {url!r} does not name a file; write file:///path/to/file.")
+    elif parts.scheme not in ("http", "https") or not host:
         raise Invalid(f"{source}: {url!r} is not an http://, https:// or file:// URL.")
     if parts.username or parts.password:
         raise Invalid(f"{source}: a URL in a boot file cannot carry a user name or password.")

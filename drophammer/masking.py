@@ -10,20 +10,32 @@ from typing import Any
 
 MASK = "******"
 
+# Without regard to case, and with "-" as "_".
 _PARTS = (
     "password",
+    "passwd",
+    "pwd",
     "admin_pass",
-    "auth_token",
     "new_pass",
+    "passphrase",
     "secret",
     "token",
+    "bearer",
+    "credential",
     "configdrive",
-    "chappassword",
+    "api_key",
+    "apikey",
+    "access_key",
     "encrypted_key",
     "private_key",
+    "ssh_key",
     "sslkey",
-    "passphrase",
+    "snmp_community",
 )
+# Parts only between underscores: "pass" is none of "bypass".
+_WORDS = frozenset({"pass"})
+# Keys of SSH that are meant to be known.
+_PUBLIC = ("public", "authorized")
 _WHOLE = frozenset({"image_url", "ipmi_hex_kg_key", "snmp_auth_key", "snmp_priv_key"})
 
 
@@ -38,5 +50,11 @@ def mask(value: Any) -> Any:
 
 def is_secret(key: str) -> bool:
     """Whether a key's name says that its value is for no reader's eyes."""
-    lowered = key.lower()
-    return lowered in _WHOLE or any(part in lowered for part in _PARTS)
+    name = key.lower().replace("-", "_")
+    if any(word in name for word in _PUBLIC):
+        name = name.replace("ssh_key", "")
+    return (
+        name in _WHOLE
+        or any(part in name for part in _PARTS)
+        or not _WORDS.isdisjoint(name.split("_"))
+    )

@@ -79,11 +79,11 @@ def main(argv: list[str]) -> int:
 
 def settle_paths(conf: cfg.ConfigOpts) -> None:
     """What is kept in the state folder unless it is configured to be elsewhere."""
-    root = Path(conf.state_dir)
+    root = Path(conf.state_dir).resolve()
     for name in ("images", "boot"):
         conf.set_default(f"{name}_dir", str(root / name), group="netboot")
     conf.set_default("state_dir", str(root / "netboot"), group="netboot")
-    boot = Path(conf.netboot.boot_dir)
+    boot = Path(conf.netboot.boot_dir).resolve()
     conf.set_default("deploy_kernel", f"file://{boot / 'vmlinuz'}", group="conductor")
     conf.set_default("deploy_ramdisk", f"file://{boot / 'initrd'}", group="conductor")
 

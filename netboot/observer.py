@@ -33,6 +33,10 @@ log = logging.getLogger(__name__)
 ROOM = 5000
 BATCH = 200
 GATHER_SECONDS = 0.05
+# What comes again within the first time is told again only after the second.
+REPEAT_SECONDS = 2.0
+REPEATED_AFTER_SECONDS = 60.0
+REMEMBERED = 10_000
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,30 @@ class Note:
     key: str | None = field(default=None, repr=False)
     mac: str | None = None
     ip: str | None = None
+
+
+class _Repeats:
+    """Tells what is news from what a machine, or somebody in its name, asks over and over."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._seen: dict[tuple[str | None, ...], tuple[datetime.datetime, datetime.datetime]] = {}
+
+    def again(self, what: tuple[str | None, ...], now: datetime.datetime) -> bool:
+        """True when ``what`` was seen a moment ago, and told of not too long ago."""
+        pause = datetime.timedelta(seconds=REPEAT_SECONDS)
+        longest = datetime.timedelta(seconds=REPEATED_AFTER_SECONDS)
+        with self._lock:
+            told, seen = self._seen.get(what, (None, None))
+            if told and seen and now - seen < pause and now - told < longest:
+                self._seen[what] = (told, now)
+                return True
+            if len(self._seen) >= REMEMBERED:
+                self._seen = {key: at for key, at in self._seen.items() if now - at[1] < pause}
+            if len(self._seen) >= REMEMBERED:
+                self._seen.clear()
+            self._seen[what] = (now, now)
+            return False
 
 
 class Recorder:
@@ -68,6 +96,7 @@ class Recorder:
         self._clock = clock
         self._mac_of = mac_of
         self._is_loader = is_loader
+        self._repeats = _Repeats()
         self._notes: queue.Queue[Note | None] = queue.Queue(room)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="boot-events", daemon=True)
@@ -123,11 +152,14 @@ class Recorder:
 
     def _note(self, request: Request, want: Wanted, message: str, data: dict[str, Any]) -> None:
         now = self._clock.now()
-        self._put(
-            Note(
-                now, request.protocol, message, data, want.key, want.mac, _plain_ip(request.client)
-            )
-        )
+        ip = _plain_ip(request.client)
+        machine = want.key or want.mac or ip
+        # Why it was refused or broke off may hold a name that the machine made up.
+        outcome = str(data["outcome"]).partition(":")[0]
+        known = want.stage != paths.IMAGE or outcome in ("started", COMPLETE)
+        name = want.name.lower().replace(":", "-") if known else None
+        if not self._repeats.again((machine, request.protocol, want.stage, name, outcome), now):
+            self._put(Note(now, request.protocol, message, data, want.key, want.mac, ip))
 
     def _put(self, note: Note) -> None:
         try:

@@ -53,9 +53,10 @@ def test_the_life_of_a_node_and_its_port(baremetal, conductor) -> None:
     assert (created["name"], created["provision_state"]) == ("rack-1", "enroll")
     assert created["driver_info"] == {"ipmi_password": "******"}
     assert [row["name"] for row in baremetal("node list")] == ["rack-1"]
-    baremetal("node set rack-1 --extra a=b --resource-class big")
+    baremetal("node set rack-1 --extra a=b --resource-class big --retired --automated-clean")
     changed = baremetal("node show rack-1")
     assert (changed["extra"], changed["resource_class"]) == ({"a": "b"}, "big")
+    assert (changed["retired"], changed["automated_clean"]) == (True, True)
     port = baremetal(f"port create --node {created['uuid']} 52:54:00:12:34:56")
     assert port["address"] == "52:54:00:12:34:56"
     assert [row["uuid"] for row in baremetal("port list")] == [port["uuid"]]

@@ -26,7 +26,10 @@ def header(user: str, password: str) -> dict[str, str]:
 def users(tmp_path):
     path = tmp_path / "htpasswd"
     apache = hashed("s3cret").replace("$2b$", "$2y$")
-    path.write_text(f"admin:{apache}\nold:{{SHA}}abc=\nplain:s3cret\nlong:{hashed('x' * 72)}\n")
+    empty = hashed("x")
+    path.write_text(
+        f":{empty}\nadmin:{apache}\nold:{{SHA}}abc=\nplain:s3cret\nlong:{hashed('x' * 72)}\n"
+    )
     return path
 
 
@@ -44,7 +47,14 @@ def test_the_right_password_opens(client) -> None:
 
 @pytest.mark.parametrize(
     ("user", "password"),
-    [("admin", "wrong"), ("admin", ""), ("nobody", "s3cret"), ("plain", "s3cret"), ("old", "x")],
+    [
+        ("admin", "wrong"),
+        ("admin", ""),
+        ("nobody", "s3cret"),
+        ("", "x"),
+        ("plain", "s3cret"),
+        ("old", "x"),
+    ],
 )
 def test_a_wrong_password_is_401(client, user, password) -> None:
     answer = client.get("/v1/nodes", headers=header(user, password))
@@ -98,3 +108,9 @@ def test_the_log_names_the_user_and_no_password(client, caplog) -> None:
     client.get("/v1/nodes", headers=header("admin", "s3cret"))
     assert "user='admin'" in caplog.text
     assert "s3cret" not in caplog.text
+
+
+def test_asking_for_the_options_needs_no_password(client) -> None:
+    answer = client.options("/v1/nodes")
+    assert answer.status_code == 200
+    assert "POST" in answer.headers["Allow"]

@@ -6,6 +6,7 @@ import json
 import logging
 
 import pytest
+from sqlalchemy import event
 
 VERSION = "X-OpenStack-Ironic-API-Version"
 MINIMUM = "X-OpenStack-Ironic-API-Minimum-Version"
@@ -86,7 +87,15 @@ def test_a_resource_newer_than_the_version_is_404(api) -> None:
 
 @pytest.mark.parametrize(
     ("accept", "status"),
-    [("*/*", 200), ("application/json", 200), ("text/html, */*;q=0.1", 200), ("text/html", 406)],
+    [
+        ("*/*", 200),
+        ("application/json", 200),
+        ("application/json; version=1", 200),
+        ("text/html, application/json;version=1;q=0.5", 200),
+        ("text/html, */*;q=0.1", 200),
+        ("text/html", 406),
+        ("application/json;version=1;q=0", 406),
+    ],
 )
 def test_only_json_is_spoken(api, accept, status) -> None:
     assert api.get("/v1/nodes", headers={"Accept": accept}).status_code == status
@@ -204,3 +213,25 @@ def test_a_provisioning_network_app_serves_ramdisks_alone(settings, store, bus) 
     assert client.get("/v1/nodes", headers=newest).status_code == 404
     assert client.get("/v1/lookup", headers=newest).status_code == 400
     assert client.post("/v1/heartbeat/a", headers=newest).status_code == 400
+
+
+def test_a_database_that_is_locked_is_told_from_one_that_fails(api, store) -> None:
+    event.listen(store.engine, "connect", lambda made, _: made.execute("PRAGMA busy_timeout=0"))
+    store.engine.dispose()
+    with store.write() as session:
+        session.connection()
+        answer = api.post("/v1/nodes", {"driver": "fake-hardware"})
+    assert answer.status_code == 503
+    assert "did not answer in time" in api.fault(answer)
+    with store.write() as session:
+        session.connection().exec_driver_sql("DROP TABLE nodes")
+    answer = api.post("/v1/nodes", {"driver": "fake-hardware"})
+    assert answer.status_code == 503
+    assert "in time" not in api.fault(answer)
+
+
+def test_what_is_to_come_is_told_from_a_typing_error(api) -> None:
+    answer = api.get("/v1/portgroups")
+    assert answer.status_code == 404
+    assert "does not have /v1/portgroups yet" in answer.json["error_message"]
+    assert "could not be found" in api.get("/v1/portgroupz").json["error_message"]

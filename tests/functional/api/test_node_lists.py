@@ -166,3 +166,24 @@ def test_children_are_hidden_unless_asked_for(api) -> None:
     assert names(api.get("/v1/nodes")) == ["parent"]
     assert names(api.get("/v1/nodes?include_children=true")) == ["parent", "child"]
     assert names(api.get(f"/v1/nodes?parent_node={parent}")) == ["child"]
+
+
+@pytest.mark.parametrize("noun", ["nodes", "ports", "conductors"])
+def test_the_default_order_may_be_named(api, noun) -> None:
+    assert api.get(f"/v1/{noun}?sort_key=id").status_code == 200
+
+
+@pytest.mark.parametrize("noun", ["nodes", "ports"])
+def test_a_part_of_a_description_is_no_longer_than_descriptions_are(api, noun) -> None:
+    path = f"/v1/{noun}?description_contains="
+    answer = api.get(path + "x" * 60_000)
+    assert answer.status_code == 400
+    assert "60000 characters" in api.fault(answer)
+    assert api.get(path + "x" * 4096).status_code == 200
+
+
+def test_a_refusal_names_some_unknown_arguments_only(api) -> None:
+    query = "&".join(f"a{number}{'x' * 100}=1" for number in range(500))
+    answer = api.get(f"/v1/nodes?{query}")
+    assert answer.status_code == 400
+    assert len(answer.text) < 3000

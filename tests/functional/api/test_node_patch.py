@@ -26,6 +26,10 @@ WRONG_CHANGES = [
     ("/retired_reason", "because"),
     ("/parent_node", SOME_UUID),
     ("/driver_info/deploy_ramdisk", "http://user:pw@x/y"),
+    ("/driver_info/deploy_ramdisk", "http://[::1"),
+    ("/driver_info/deploy_ramdisk", "http://[zz]/"),
+    ("/driver_info/deploy_kernel", "http://h/" + "x" * 1024),
+    ("/automated_clean", "perhaps"),
     ("/instance_info/kernel_append_params", "a;reboot{"),
     ("/description", "x" * 5000),
     ("/colour", "red"),
@@ -272,3 +276,14 @@ def test_maintenance_needs_no_body(api, node) -> None:
     assert api.put("/v1/nodes/rack-1/maintenance", {"why": "x"}).status_code == 400
     assert api.put("/v1/nodes/rack-1/maintenance", {"reason": "x" * 5000}).status_code == 400
     assert api.put("/v1/nodes/nobody/maintenance").status_code == 404
+
+
+@pytest.mark.parametrize(("word", "meant"), [("True", True), ("False", False), ("on", True)])
+def test_command_lines_send_yes_and_no_as_texts(api, node, word, meant) -> None:
+    for field in ("maintenance", "automated_clean", "retired"):
+        answer = api.patch("/v1/nodes/rack-1", change(f"/{field}", word, "add"))
+        assert (answer.status_code, answer.json.get(field)) == (200, meant)
+
+
+def test_a_patch_of_millions_of_nothings_is_refused(api, node) -> None:
+    assert api.patch("/v1/nodes/rack-1", "[" + "{}," * 60_000 + "{}]").status_code == 400

@@ -186,3 +186,9 @@ def test_a_version_sees_its_own_fields_only(api, port) -> None:
     old = api.at("1.33").get(f"/v1/ports/{port['uuid']}").json
     assert "physical_network" not in old
     assert "pxe_enabled" in old
+
+
+def test_a_name_where_a_uuid_belongs_is_told_so(api, node) -> None:
+    answer = api.post("/v1/ports", {"node_uuid": "rack-1", "address": MAC})
+    assert answer.status_code == 400
+    assert "node_uuid must be a UUID" in api.fault(answer)

@@ -21,6 +21,14 @@ EXTRA = {
 STATES_URL = "http://localhost/v1/nodes/rack-1/states"
 COMPANIONS = [
     ("active", "available", {"configdrive": "!!"}, 115, 400),
+    ("active", "available", {"configdrive": "QUJ"}, 1, 400),
+    ("active", "available", {"configdrive": "=QUJ"}, 1, 400),
+    ("active", "available", {"configdrive": "  "}, 1, 400),
+    ("active", "available", {"configdrive": "QUJD\nQUI=\n"}, 1, 202),
+    ("active", "available", {"configdrive": "ftp://x/y"}, 1, 400),
+    ("active", "available", {"configdrive": "file:///etc/passwd"}, 1, 400),
+    ("active", "available", {"configdrive": "http://[::1"}, 1, 400),
+    ("active", "available", {"configdrive": "http:///x"}, 1, 400),
     ("active", "available", {"configdrive": "http://x/y"}, 1, 202),
     ("active", "available", {"configdrive": ""}, 1, 202),
     ("active", "available", {"configdrive": {"meta_data": {}}}, 55, 400),

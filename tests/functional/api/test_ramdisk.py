@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import delete, select
 
-from drophammer import operations
+from drophammer import agents, operations
 from drophammer.events import of_node
 from drophammer.model import Agent, Node
 from drophammer.states import LOOKUP_ALLOWED, STATES
@@ -34,6 +39,20 @@ WRONG_BEATS = [
     ({"callback_url": "https://h:99999"}, "1.68"),
     ({"callback_url": "https://u:p@h:1"}, "1.68"),
     ({"callback_url": "https://h:1/\nX"}, "1.68"),
+    ({"callback_url": "https://h:1/v1/nodes"}, "1.68"),
+    ({"callback_url": "https://h:1?x=1"}, "1.68"),
+    ({"callback_url": "https://h:1#x"}, "1.68"),
+    ({"callback_url": "https://@h:1"}, "1.68"),
+    ({"callback_url": "https://127.0.0.1:9999"}, "1.68"),
+    ({"callback_url": "https://127.1:9999"}, "1.68"),
+    ({"callback_url": "https://2130706433:9999"}, "1.68"),
+    ({"callback_url": "https://localhost.:9999"}, "1.68"),
+    ({"callback_url": "https://[::1]:9999"}, "1.68"),
+    ({"callback_url": "https://[::ffff:127.0.0.1]:9999"}, "1.68"),
+    ({"callback_url": "https://[fe80::1]:9999"}, "1.68"),
+    ({"callback_url": "https://169.254.169.254:80"}, "1.68"),
+    ({"callback_url": "https://0.0.0.0:9999"}, "1.68"),
+    ({"callback_url": "https://224.0.0.1:9999"}, "1.68"),
     ({"colour": "red"}, "1.68"),
     ({"agent_progress": {"done": -1}}, "1.68"),
     ({"agent_progress": {"done": 10**30}}, "1.68"),
@@ -178,11 +197,20 @@ def test_look_ups_are_unknown_before_1_22(api, node) -> None:
     assert api.at("1.21").get(f"/v1/lookup?addresses={MAC}").status_code == 404
 
 
-def test_a_look_up_is_an_event(api, node, store) -> None:
-    look_up(api)
+def kinds_of_events(store, node) -> list[str]:
     with store.read() as session:
-        kinds = [event.kind for event in of_node(session, node_id(store, node["uuid"]), 0, 9)]
-    assert kinds == ["enroll", "lookup"]
+        return [event.kind for event in of_node(session, node_id(store, node["uuid"]), 0, 99)]
+
+
+def test_a_look_up_is_an_event_once_per_boot(api, node, store) -> None:
+    for _ in range(5):
+        look_up(api)
+        api.at("1.61").get(f"/v1/lookup?addresses={MAC}")
+    assert kinds_of_events(store, node) == ["enroll", "lookup"]
+    with store.write() as session:
+        agents.forget(session, node_id(store, node["uuid"]), starting=True)
+    look_up(api)
+    assert kinds_of_events(store, node) == ["enroll", "lookup", "lookup"]
 
 
 def test_a_heartbeat_is_noted_and_nudges_the_conductor(
@@ -299,6 +327,24 @@ def test_plain_http_is_taken_where_the_site_wants_it(settings, store, bus, api, 
     assert answer.status_code == 202
 
 
+@pytest.mark.parametrize("url", ["https://10.0.2.15:9999/", "https://[fd00::9]:9999", "https://h"])
+def test_a_root_of_an_agent_is_taken(api, node, url) -> None:
+    assert beat(api, node["uuid"], token_of(api), callback_url=url).status_code == 202
+
+
+def test_agents_on_this_host_are_taken_where_that_is_wanted(
+    settings, store, bus, api, node
+) -> None:
+    import dataclasses
+
+    from api.app import create_app
+
+    local = dataclasses.replace(settings, allow_local_callbacks=True)
+    client = dataclasses.replace(api, client=create_app(local, store, bus).test_client())
+    url = "https://127.0.0.1:9999"
+    assert beat(client, node["uuid"], token_of(api), callback_url=url).status_code == 202
+
+
 def test_the_token_is_in_no_log(api, node, caplog) -> None:
     caplog.set_level(0)
     token = token_of(api)
@@ -393,6 +439,170 @@ def test_an_unknown_machine_is_found_by_its_controller(api, inspected, driver_in
     interfaces = [{"name": "eth9", "mac_address": "52:54:00:99:99:99"}]
     body = {"inventory": {**DATA["inventory"], "interfaces": interfaces}}
     assert inspect(api, body).status_code == status
+
+
+@pytest.fixture
+def names(monkeypatch):
+    """Stands for the system's resolver: names and their addresses; "slow" takes its time."""
+    known = {"bmc-1.example": "192.0.2.77", "bmc-2.example": "192.0.2.78"}
+    go_on, asked = threading.Event(), []
+
+    def resolve(name, port):
+        asked.append(name)
+        if name.startswith("slow"):
+            go_on.wait(20)
+            return [(0, 0, 0, "", ("192.0.2.77", 0))]
+        if name not in known:
+            raise socket.gaierror
+        return [(0, 0, 0, "", (known[name], 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    yield SimpleNamespace(asked=asked, go_on=go_on)
+    go_on.set()
+
+
+STRANGER = {
+    "inventory": {
+        "interfaces": [{"name": "eth9", "mac_address": "52:54:00:99:99:99"}],
+        "bmc_address": "192.0.2.77",
+    }
+}
+
+
+def waiting_node(api, address):
+    made = api.node(driver_info={"ipmi_address": address})
+    api.set(made["uuid"], provision_state="inspect wait")
+
+
+def test_a_controller_may_be_known_by_its_name(api, inspected, names) -> None:
+    api.set(inspected["uuid"], driver_info={"redfish_address": "https://bmc-1.example/x"})
+    waiting_node(api, "bmc-2.example")
+    waiting_node(api, "nobody.example")
+    answer = inspect(api, STRANGER)
+    assert (answer.status_code, answer.json) == (202, {"uuid": inspected["uuid"]})
+
+
+def test_no_name_is_resolved_where_an_address_fits(api, inspected, names) -> None:
+    waiting_node(api, "bmc-2.example")
+    assert inspect(api, STRANGER).status_code == 202
+    assert names.asked == []
+
+
+def test_names_that_do_not_answer_hold_up_nobody_for_long(api, inspected, names) -> None:
+    api.set(inspected["uuid"], driver_info={"ipmi_address": "slow-1"})
+    for number in range(2, 7):
+        waiting_node(api, f"slow-{number}")
+    started = time.monotonic()
+    with ThreadPoolExecutor(16) as pool:
+        statuses = list(pool.map(lambda _: inspect(api, STRANGER).status_code, range(16)))
+    assert set(statuses) == {409}
+    assert time.monotonic() - started < 8
+    assert len(names.asked) == 6
+
+
+WRONG_INVENTORIES = [
+    ("cpu", ["x86_64"], "cpu"),
+    ("cpu", {"architecture": {"a": 1}}, "cpu/architecture"),
+    ("cpu", {"architecture": "x" * 1_000_000}, "cpu/architecture"),
+    ("cpu", {"count": "4"}, "cpu/count"),
+    ("cpu", {"flags": [1]}, "cpu/flags/0"),
+    ("boot", "uefi", "boot"),
+    ("boot", {"pxe_interface": [MAC]}, "boot/pxe_interface"),
+    ("memory", 5, "memory"),
+    ("memory", {"physical_mb": 1.5}, "memory/physical_mb"),
+    ("memory", {"total": -1}, "memory/total"),
+    ("disks", {"vda": {}}, "disks"),
+    ("disks", [{"name": "/dev/vda", "size": "10 GB"}], "disks/0/size"),
+    ("disks", [{"name": "/dev/vda", "size": 10**30}], "disks/0/size"),
+    ("disks", [None], "disks/0"),
+    ("system_vendor", {"firmware": "x"}, "system_vendor/firmware"),
+    ("bmc_address", 7, "bmc_address"),
+    ("hostname", {}, "hostname"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "place"), WRONG_INVENTORIES)
+def test_facts_of_a_wrong_kind_are_400_with_the_place(api, inspected, key, value, place) -> None:
+    answer = inspect(api, {**DATA, "inventory": {**DATA["inventory"], key: value}})
+    assert answer.status_code == 400
+    assert f"inventory/{place}: " in api.fault(answer)
+    assert len(answer.text) < 2000
+
+
+def test_what_ramdisks_really_send_is_taken(api, inspected) -> None:
+    inventory = {
+        "interfaces": [
+            {
+                "name": "ens3",
+                "mac_address": MAC,
+                "ipv4_address": "172.22.0.66",
+                "ipv6_address": "fe80::5054:ff:fe12:3456%ens3",
+                "has_carrier": True,
+                "lldp": [[0, ""], [1, "04112233aabbcc"]],
+                "vendor": "0x1af4",
+                "product": "0x0001",
+                "client_id": None,
+                "biosdevname": None,
+                "speed_mbps": -1,
+                "pci_address": "0000:00:03.0",
+                "driver": "virtio_net",
+                "firmware_version": {"of": "a later release"},
+            },
+            {"name": "ens4", "mac_address": "52:54:00:aa:aa:aa", "lldp": None, "speed_mbps": None},
+        ],
+        "cpu": {
+            "model_name": "QEMU Virtual CPU",
+            "frequency": "2099.998",
+            "count": 2,
+            "architecture": "x86_64",
+            "flags": ["fpu", "vme"],
+            "socket_count": None,
+        },
+        "disks": [
+            {
+                "name": "/dev/vda",
+                "model": "",
+                "size": 10737418240,
+                "rotational": True,
+                "wwn": None,
+                "serial": None,
+                "vendor": "0x1af4",
+                "wwn_with_extension": None,
+                "wwn_vendor_extension": None,
+                "hctl": None,
+                "by_path": "/dev/disk/by-path/pci-0000:00:04.0",
+                "logical_sectors": 512,
+                "physical_sectors": 512,
+                "tran": "virtio",
+            }
+        ],
+        "memory": {"total": None, "physical_mb": 2048},
+        "bmc_address": "0.0.0.0",
+        "bmc_v6address": "::/0",
+        "bmc_mac": None,
+        "system_vendor": {
+            "product_name": "Standard PC",
+            "serial_number": "",
+            "manufacturer": "QEMU",
+            "firmware": {"vendor": "SeaBIOS", "version": "1.16", "build_date": "04/01/2014"},
+        },
+        "boot": {"current_boot_mode": "bios", "pxe_interface": None},
+        "hostname": "localhost",
+        "usb_devices": [{"x": 1}],
+    }
+    nothing = ["cpu", "disks", "memory", "system_vendor", "boot", "bmc_address", "hostname"]
+    body = {**DATA, "inventory": inventory, "configuration": {"collectors": [], "managers": []}}
+    assert inspect(api, body).status_code == 202
+    body["inventory"] = {**inventory, **dict.fromkeys(nothing)}
+    body.update(root_disk=None, boot_interface=None, logs=None, configuration=None)
+    assert inspect(api, body).status_code == 202
+
+
+def test_millions_of_nothings_are_refused_at_once(api, inspected) -> None:
+    started = time.monotonic()
+    for part in ("[],", "{},"):
+        assert inspect(api, "[" + part * 5_000_000 + "0]").status_code == 400
+    assert time.monotonic() - started < 5
 
 
 def test_data_that_nobody_waits_for_is_404(api, node) -> None:

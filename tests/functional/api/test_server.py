@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import select
 import socket
 import threading
@@ -264,3 +265,32 @@ def test_nothing_is_left_behind(serve, settings, store, bus) -> None:
     server.stop()
     left = {thread.name for thread in threading.enumerate()} - before
     assert not [name for name in left if name.startswith(("api-server", "waitress"))]
+
+
+@pytest.mark.parametrize(
+    ("request_", "code"),
+    [
+        (b"GET\r\n\r\n", 400),
+        (b"GET /" + b"x" * 300_000 + b" HTTP/1.1\r\n\r\n", 431),
+        (b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1073741824\r\n\r\n", 413),
+        (b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
+    ],
+)
+def test_what_the_server_itself_refuses_is_json_too(port, request_, code) -> None:
+    answer = ask(port, request_)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert status(answer) == code
+    assert b"Content-Type: application/json" in head
+    fault = json.loads(body)
+    assert fault["faultcode"] == ("Client" if code < 500 else "Server")
+    assert fault["faultstring"]
+
+
+@pytest.mark.parametrize("extra", [b"", b"Expect: 100-continue\r\n"])
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+def test_two_lengths_of_one_body_are_refused_at_once(port, version, extra) -> None:
+    head = b"POST /v1/nodes HTTP/%b\r\nHost: h\r\nContent-Length: 4\r\n%b" % (version, extra)
+    answer = ask(port, head + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n")
+    assert status(answer) == 400
+    assert b"Content-Length and Transfer-Encoding" in answer
+    assert answer.count(b"HTTP/1.") == 1

@@ -83,3 +83,28 @@ def test_texts_from_firmware_are_repaired() -> None:
     repaired = read(rb'{"serial": "A\u0000B\ud800", "n": [1]}', repair=True)
     assert repaired["serial"].startswith("A\ufffdB")
     repaired["serial"].encode()
+
+
+@pytest.mark.parametrize("part", [b"{},", b"[],", b"1,", b'"","",', b'{"a":1},'])
+def test_millions_of_small_things_are_refused_before_they_are_parsed(part: bytes) -> None:
+    data = b"[" + part * (15_000_000 // len(part)) + b"0]"
+    with pytest.raises(BodyRefused, match="50000 objects, lists and items") as caught:
+        read(data, 1 << 24)
+    assert caught.value.status == 400
+
+
+def test_as_many_parts_as_are_allowed_pass() -> None:
+    assert read(b"[" + b"1," * 98 + b"1]", parts=99) == [1] * 99
+    with pytest.raises(BodyRefused):
+        read(b"[" + b"1," * 99 + b"1]", parts=99)
+
+
+def test_what_is_in_a_text_is_no_part() -> None:
+    text = '{[,\\"' * 30_000
+    assert read(b'{"a": "' + text.encode() + b'"}') == {"a": '{[,"' * 30_000}
+
+
+@pytest.mark.parametrize("data", [b'"' + rb"\"," * 2_000_000, b'"' + rb"\n," * 2_000_000])
+def test_a_long_text_that_does_not_end_is_looked_at_once(data: bytes) -> None:
+    with pytest.raises(Invalid, match="not valid JSON"):
+        read(data, 1 << 24)

@@ -18,6 +18,23 @@ from drophammer.masking import MASK, mask
         "configdrive",
         "image_url",
         "image_pull_secret",
+        "api_key",
+        "apikey",
+        "X-Api-Key",
+        "aws_access_key",
+        "passwd",
+        "ipmi_pwd",
+        "ipmi_pass",
+        "Pass",
+        "user-pass",
+        "credentials",
+        "private-key",
+        "ssh_key",
+        "root_ssh_keys",
+        "snmp_community",
+        "snmp-auth-key",
+        "bearer",
+        "public_token",
     ],
 )
 def test_a_secret_is_hidden(key: str) -> None:
@@ -35,6 +52,24 @@ def test_a_secret_that_is_an_object_is_hidden_whole() -> None:
 def test_the_rest_is_shown() -> None:
     info = {"ipmi_address": "192.0.2.1", "ipmi_port": 623, "image_source": "http://x/y"}
     assert mask(info) == info
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "bypass",
+        "passthrough",
+        "compass_id",
+        "public_key",
+        "public_keys",
+        "ssh_public_key",
+        "public_ssh_key",
+        "ssh_authorized_keys",
+        "key_id",
+    ],
+)
+def test_what_only_looks_like_a_secret_is_shown(key: str) -> None:
+    assert mask({key: "x"}) == {key: "x"}
 
 
 def test_the_original_stays_as_it_is() -> None:

@@ -53,11 +53,34 @@ def test_whatever_passes_is_plain(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://a/b", "http://u:p@h/k", "file:", "http://h/k\nboot", "http://h/${x}", "kernel"]
+    "url",
+    [
+        "ftp://a/b",
+        "http://u:p@h/k",
+        "file:",
+        "file:kernel",
+        "file:/kernel",
+        "file://host/kernel",
+        "file:///",
+        "http:kernel",
+        "http:///kernel",
+        "http://h:99999/k",
+        "http://[::1",
+        "http://[zz]/k",
+        "http://h/" + "k" * 1024,
+        "http://h/k\nboot",
+        "http://h/${x}",
+        "kernel",
+    ],
 )
 def test_a_url_that_no_loader_should_see_is_refused(url: str) -> None:
     with pytest.raises(Invalid, match="deploy_kernel"):
         check_file_url(url, "deploy_kernel")
+
+
+@pytest.mark.parametrize("url", ["http://h/k", "https://[fd00::1]:8080/k?x=1", "file:///boot/k"])
+def test_a_url_of_a_file_passes(url: str) -> None:
+    assert check_file_url(url, "deploy_kernel") == url
 
 
 def test_macs_are_made_one_form() -> None:

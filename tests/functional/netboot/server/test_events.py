@@ -18,10 +18,15 @@ DASHED = MAC.replace(":", "-")
 Get = Callable[[NetbootServer, str], tuple[int, bytes]]
 
 
-def recorder(deployment: Any, leases: dict[str, str] | None = None, room: int = 100) -> Recorder:
+def recorder(
+    deployment: Any,
+    leases: dict[str, str] | None = None,
+    room: int = 100,
+    clock: FakeClock | None = None,
+) -> Recorder:
     return Recorder(
         deployment.store,
-        FakeClock(),
+        clock or FakeClock(),
         mac_of=(leases or {}).get,
         is_loader=lambda name: name == "pxelinux.0",
         room=room,
@@ -124,3 +129,46 @@ def test_all_notes_are_written_before_the_recorder_ends(deployment: Any) -> None
     notes.start()
     notes.stop(10)
     assert len(deployment.wait_events(node_id, lambda seen: len(seen) >= 450)) == 450
+
+
+def test_what_is_asked_over_and_over_is_told_of_now_and_then(deployment: Any) -> None:
+    node_id = deployment.node(MAC)
+    clock = FakeClock()
+    notes = recorder(deployment, room=10_000, clock=clock)
+    for _ in range(1000):
+        notes.finished(request(f"ipxe/{DASHED}"), 900, 900, 0.0, "complete")
+        # The same file under other spellings of its name, and from elsewhere.
+        notes.finished(request(f"ipxe/{DASHED.upper()}", "172.22.0.9"), 900, 900, 0.0, "complete")
+        clock.advance(0.1)
+    notes.start()
+    notes.stop(10)
+    # In 100 seconds: at the beginning, and after a minute.
+    assert len(deployment.wait_events(node_id, lambda seen: len(seen) >= 2)) == 2
+
+
+def test_refusals_of_names_made_up_are_told_of_once(deployment: Any) -> None:
+    node_id = deployment.node(MAC)
+    notes = recorder(deployment, {"172.22.0.50": MAC})
+    for number in range(50):
+        reason = f"refused: There is no file '{number}'."
+        notes.finished(request(f"images/{number}"), 0, 0, 0.0, reason)
+    notes.start()
+    notes.stop(10)
+    assert len(deployment.wait_events(node_id, lambda seen: bool(seen))) == 1
+
+
+def test_other_files_machines_outcomes_and_later_boots_are_news(deployment: Any) -> None:
+    other_mac = "52:54:00:22:00:02"
+    node_id, other = deployment.node(MAC), deployment.node(other_mac)
+    clock = FakeClock()
+    notes = recorder(deployment, {"172.22.0.50": MAC}, clock=clock)
+    notes.finished(request("pxelinux.0"), 10, 42430, 0.0, "broken off")
+    notes.finished(request("pxelinux.0"), 42430, 42430, 0.0, "complete")
+    notes.finished(request(f"pxelinux.cfg/01-{DASHED}"), 900, 900, 0.0, "complete")
+    notes.finished(request(f"ipxe/{other_mac}"), 900, 900, 0.0, "complete")
+    clock.advance(2.5)
+    notes.finished(request("pxelinux.0"), 42430, 42430, 0.0, "complete")
+    notes.start()
+    notes.stop(10)
+    assert len(deployment.wait_events(node_id, lambda seen: len(seen) >= 4)) == 4
+    assert len(deployment.wait_events(other, lambda seen: bool(seen))) == 1
