@@ -134,6 +134,7 @@ def alone(name: str) -> Iterator[str]:
     The lock goes with the process, so a demo that was killed does not keep its name,
     and the next one cleans up after it.
     """
+    LOCKS.mkdir(parents=True, exist_ok=True)
     for candidate in (name, *(f"{name}-{number}" for number in range(2, 100))):
         with (LOCKS / f"drophammer-demo-{candidate}.lock").open("w") as lock:
             try:
