@@ -134,7 +134,7 @@ def test_an_empty_machine_becomes_a_running_system(
 
 
 @pytest.mark.timeout(SECONDS)
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_demo_that_is_broken_off_leaves_nothing(demo: Callable[..., Demo], number: int) -> None:
     running = demo(f"e2e-stop-{number}")
     running.read(until="inspect wait")
