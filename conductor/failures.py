@@ -15,8 +15,6 @@ from drophammer.model import Step
 from drophammer.text import readable
 
 LOG = logging.getLogger(__name__)
-# Steps before which nothing was done to the machine: on a rebuild its system still runs.
-UNTOUCHED = frozenset({"check_image"})
 
 
 def fail(task: Task, step: Step | None, message: str, *, aborted: bool = False) -> None:
@@ -40,8 +38,6 @@ def fail(task: Task, step: Step | None, message: str, *, aborted: bool = False) 
 
 def _leave_safe(task: Task, step: Step | None) -> dict[str, object]:
     state = task.node.provision_state
-    if step is not None and step.step in UNTOUCHED:
-        return {}
     if state == states.ADOPTING:
         return {"power_state": None}
     if state in (states.DEPLOYING, states.WAIT_CALL_BACK):
@@ -63,11 +59,9 @@ def _leave_safe(task: Task, step: Step | None) -> dict[str, object]:
 
 
 def _leave_ramdisk(task: Task, *, power_off: bool) -> None:
+    if not task.in_ramdisk():
+        return  # Not in it yet: on a rebuild the machine's own system still runs.
     try:
-        inspecting = task.node.provision_state in (states.INSPECTING, states.INSPECT_WAIT)
-        worker = task.driver.inspect if inspecting else task.driver.deploy
-        if not worker.uses_agent:
-            return
         task.driver.boot.clean_up(task)
         if power_off:
             task.confirm()

@@ -127,20 +127,11 @@ class Periodic:
             return list(session.scalars(query))
 
     def _time_out(self, node_id: int) -> Task | None:
-        now = self._box.store.clock.now()
         task = Task.resume(self._box, node_id, "deadline", seize=True)
         if task is None:
             self._forget_deadline(node_id)
-            return None
-        state = task.node.provision_state
-        since = task.node.provision_updated_at or task.operation.created_at
-        step = task.step()
-        doing = f" in step '{step_name(step)}'" if step is not None else ""
-        text = (
-            f"Timed out after {(now - since).total_seconds():.0f} s in state '{state}'{doing}. "
-            f"{_advice(task)}"
-        )
-        self._runner.guarded(task, lambda task: failures.fail(task, step, text))
+        else:
+            self._runner.guarded(task, _end_late)
         return None
 
     def _forget_deadline(self, node_id: int) -> None:
@@ -148,6 +139,17 @@ class Periodic:
             node = session.get(Node, node_id)
             if node is not None and states.is_resting(node.provision_state):
                 node.deadline = None
+
+
+def _end_late(task: Task) -> None:
+    """Fail what is past its deadline, saying how long and in what."""
+    state = task.node.provision_state
+    since = task.node.provision_updated_at or task.operation.created_at
+    seconds = (task.now() - since).total_seconds()
+    step = task.step()
+    doing = f" in step '{step_name(step)}'" if step is not None else ""
+    text = f"Timed out after {seconds:.0f} s in state '{state}'{doing}. {_advice(task)}"
+    failures.fail(task, step, text)
 
 
 def _advice(task: Task) -> str:

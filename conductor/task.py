@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import select, update
@@ -16,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from conductor.drivers.registry import Driver
 from conductor.toolbox import Toolbox
-from drophammer import events, operations, states
+from drophammer import boots, events, operations, states
 from drophammer.errors import Unavailable
 from drophammer.model import Agent, Inventory, Node, Operation, Port, Step
 from drophammer.store import Lease
@@ -107,6 +108,11 @@ class Task:
         with self.box.store.read() as session:
             return session.get(Inventory, self.node.id)
 
+    def in_ramdisk(self) -> bool:
+        """Whether this node was made to boot our ramdisk, and not yet to leave it."""
+        with self.box.store.read() as session:
+            return boots.is_set(session, self.node.id)
+
     def ports(self) -> list[Port]:
         """The node's ports, by MAC."""
         with self.box.store.read() as session:
@@ -192,10 +198,10 @@ class Task:
             self.write(session, {})
             operations.insert_after(session, self.operation.id, step.position, specs)
 
-    def fire(self, event: str, values: dict[str, Any] | None = None) -> None:
+    def fire(self, event: str) -> None:
         """Take the node along ``event`` and keep it."""
         with self.box.store.write() as session:
-            change = self._transition(session, event, values or {})
+            change = self._transition(session, event, {})
             self.write(session, change)
             operations.set_values(session, self.operation.id, {"state": operations.RUNNING})
         self._apply(change)
@@ -299,14 +305,10 @@ class Task:
         )
 
 
-def transition(
-    node: Node, event: str, now: datetime.datetime, explicit_target: str | None = None
-) -> dict[str, Any]:
+def transition(node: Node, event: str, now: datetime.datetime) -> dict[str, Any]:
     """The columns that change when ``event`` takes ``node`` along (contract: fsm, section 3)."""
     state = states.next_state(node.provision_state, event)
-    target = states.next_target(
-        node.provision_state, event, node.target_provision_state, explicit_target
-    )
+    target = states.next_target(node.provision_state, event, node.target_provision_state)
     values: dict[str, Any] = {
         "provision_state": state,
         "target_provision_state": target,
@@ -353,8 +355,8 @@ def begin(
     flow: str,
     event: str | None,
     request: dict[str, Any],
-    plan: Any,
-    check: Any,
+    plan: Callable[[Node, Driver], list[operations.StepSpec]],
+    check: Callable[[Node], None],
 ) -> Task:
     """Start an operation: lease, state, journal and event, in one transaction.
 

@@ -34,6 +34,11 @@ def clear(session: Session, node_id: int) -> None:
     session.execute(delete(BootSpecRow).where(BootSpecRow.node_id == node_id))
 
 
+def is_set(session: Session, node_id: int) -> bool:
+    """Whether the node has something to boot from the network."""
+    return session.get(BootSpecRow, node_id) is not None
+
+
 def by_mac(session: Session, mac: str) -> tuple[int, BootSpec | None] | None:
     """(node id, its boot spec or None) of the node that has an enabled port ``mac``.
 

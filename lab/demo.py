@@ -20,7 +20,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -171,38 +171,13 @@ def _run_alone(options: Options) -> int:
 
 
 def prepare(cache: Path, tell: Teller) -> tuple[Path, Path]:
-    """Ramdisk and test image, made on the first call. (boot folder, image file)."""
+    """Ramdisk and test image, made unless they are there. (boot folder, image file)."""
     boot_dir = cache / "boot"
-    if not (boot_dir / "initrd").exists() or _sources_changed(boot_dir):
-        tell("prepare", "building kernel and ramdisk from Debian packages")
-        ramdisk.build.build(boot_dir, cache_dir=cache, log=lambda line: tell("prepare", line))
-        (boot_dir / "sources").write_text(_sources())
+    ramdisk.build.build(boot_dir, cache_dir=cache, log=functools.partial(tell, "ramdisk"))
     image = cache / "served" / IMAGE_NAME
     image.parent.mkdir(parents=True, exist_ok=True)
-    lab.image.build(image, cache, log=lambda line: tell("prepare", line))
+    lab.image.build(image, cache, log=functools.partial(tell, "image"))
     return boot_dir, image
-
-
-def _sources_changed(boot_dir: Path) -> bool:
-    try:
-        return (boot_dir / "sources").read_text() != _sources()
-    except FileNotFoundError:
-        return True
-
-
-def _sources() -> str:
-    """What the ramdisk was made from: size and time of every file of agent and builder."""
-    root = Path(__file__).resolve().parent.parent
-    files = sorted(
-        path
-        for folder in ("agent", "ramdisk")
-        for path in (root / folder).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
-    )
-    return "\n".join(
-        f"{path.relative_to(root)} {path.stat().st_size} {path.stat().st_mtime_ns}"
-        for path in files
-    )
 
 
 def _drive(
@@ -252,13 +227,13 @@ def _drive(
     return 1 if failures else 0
 
 
-def _together(lives: list[Life], work: object) -> list[str]:
+def _together(lives: list[Life], work: Callable[[Life], None]) -> list[str]:
     """Run ``work`` on every life at once; the texts of those that failed."""
     failures: list[str] = []
 
     def one(life: Life) -> None:
         try:
-            work(life)  # type: ignore[operator]
+            work(life)
         except Stopped:
             pass
         except DrophammerError as error:

@@ -75,13 +75,6 @@ def down(namespace: str) -> None:
         _ip("netns", "del", namespace)
 
 
-def processes_in(namespace: str) -> list[int]:
-    """Ids of the processes whose network is this namespace."""
-    if not exists(namespace):
-        return []
-    return [int(pid) for pid in _ip("netns", "pids", namespace).split()]
-
-
 def check() -> None:
     """Raise a domain error that names what a provisioning network lacks here."""
     if os.geteuid() != 0:

@@ -12,7 +12,7 @@ from conductor.outcomes import Again, Done, Outcome
 from conductor.payload import node_for_agent, ports_for_agent
 from conductor.steps.agent import ask, need_agent, run_command
 from conductor.steps.power import POLL_SECONDS, reach
-from conductor.steps.ramdisk import boot_ramdisk
+from conductor.steps.ramdisk import boot_ramdisk, leave_ramdisk
 from drophammer import states
 from drophammer.errors import AgentError, AgentUnreachable
 from drophammer.model import Node, Step
@@ -117,14 +117,11 @@ def tear_down_agent(task: Task, step: Step) -> Outcome:
         except AgentError as error:
             task.note(step, refused=error.message)
         task.note(step, asked=task.now().timestamp())
-    if "cleared" not in step.cursor:
-        task.driver.boot.clean_up(task)
-        task.note(step, cleared=True)
     waited = task.now().timestamp() - step.cursor["asked"]
     patient = waited < SOFT_SECONDS and "refused" not in step.cursor
     if patient and task.driver.power.state(task.node) != states.POWER_OFF:
         return Again(POLL_SECONDS)
-    return Done() if reach(task, step, "off") else Again(POLL_SECONDS)
+    return leave_ramdisk(task, step)
 
 
 def boot_instance(task: Task, step: Step) -> Outcome:

@@ -49,8 +49,12 @@ def power_into_ramdisk(task: Task, step: Step) -> bool:
 
 
 def leave_ramdisk(task: Task, step: Step) -> Outcome:
-    """The ramdisk's work is over: boot files gone, machine off."""
-    if "cleared" not in step.cursor:
-        task.driver.boot.clean_up(task)
-        task.note(step, cleared=True)
-    return Done() if reach(task, step, "off") else Again(POLL_SECONDS)
+    """The ramdisk's work is over: machine off, then boot files gone.
+
+    In this order, so that as long as there is a boot spec the machine may be in the
+    ramdisk, and without one it is not: a failure's clean-up goes by that.
+    """
+    if not reach(task, step, "off"):
+        return Again(POLL_SECONDS)
+    task.driver.boot.clean_up(task)
+    return Done()

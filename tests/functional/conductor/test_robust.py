@@ -11,8 +11,10 @@ from sqlalchemy import select
 
 from conductor import task as tasks
 from conductor.agentclient import AgentClient
-from conductor.flows import FLOWS
+from conductor.flows import FLOWS, Runner
 from conductor.task import Task
+from conductor.workers import Workers
+from drophammer import events
 from drophammer.errors import (
     AgentUnreachable,
     Invalid,
@@ -497,3 +499,47 @@ def test_a_conductor_whose_name_was_taken_says_so(scene: Any, caplog: Any) -> No
         session.scalars(select(Conductor)).one().uuid = "another"
     first.periodic.beat()
     assert "another process has registered as conductor 'test'" in caplog.text
+
+
+def test_an_abort_before_the_ramdisk_leaves_the_running_system_alone(
+    scene: Any, image_server: Any
+) -> None:
+    process = scene.start(**FILES)
+    info = {"image_source": image_server.url + "/image.raw", "image_checksum": SHA}
+    node_id = scene.machine("active", power_state="power on", instance_info=info)
+    task = tasks.begin(
+        process.box,
+        node_id,
+        verb="rebuild",
+        flow="deploy",
+        event="rebuild",
+        request={},
+        plan=FLOWS["deploy"].plan,
+        check=lambda node: None,
+    )
+    task.operation.abort_requested = True
+    workers = Workers(1)
+    Runner(workers).run(task)
+    workers.stop(1)
+    node = scene.until_state(node_id, "deploy failed")
+    assert "Aborted" in node.last_error
+    assert node.power_state == "power on"
+
+
+def test_a_machine_that_cannot_be_switched_off_after_cleaning_is_told_again(
+    scene: Any, agent: Any
+) -> None:
+    # Off takes longer than is waited for: leaving the ramdisk fails, and its clean-up tries too.
+    agent.clean_steps = agent.clean_steps[:1]
+    delays: dict[str, tuple[float, float]] = {}
+    scene.start(**FILES, power_timeout=0.3, fake_delays=delays)
+    node_id = scene.machine("manageable")
+    scene.provision(node_id, "provide")
+    scene.until_state(node_id, "clean wait")
+    delays["power"] = (60.0, 60.0)
+    scene.call_back(node_id, agent)
+    node = scene.until_state(node_id, "clean failed")
+    assert "Told node" in node.last_error
+    with scene.store.read() as session:
+        told = [event.message for event in events.of_node(session, node_id, 0, 500)]
+    assert "off (clean-up)" in told
