@@ -11,7 +11,6 @@ import re
 # Behind /v1/; {} is one part, and all that lies below is meant too.
 PATHS = (
     "allocations",
-    "chassis",
     "deploy_templates",
     "drivers/{}/raid",
     "drivers/{}/vendor_passthru",

@@ -20,6 +20,7 @@ from api import errors, versions
 from api.auth import PasswordFile, Refusal
 from api.call import Call, Reply, Services
 from api.paths import normal
+from api.query import Query
 from api.routes import ROUTES, Route
 from api.settings import HTTP_BASIC, Settings
 from drophammer.bus import Bus
@@ -130,18 +131,21 @@ def _view(route: Route, services: Services) -> Callable[..., Response]:
         if g.version < route.since:
             text = {404: "The resource could not be found.", 405: "The method is not allowed."}
             raise errors.RouterError(route.below, text[route.below])
+        endpoint = route.handler
         call = Call(
             services=services,
             version=g.version,
             base=services.settings.public_endpoint or request.host_url.rstrip("/"),
             path=request.path,
             request_id=g.request_id,
-            args=request.args,
+            endpoint=endpoint,
+            query=Query(request.args, endpoint.query, g.version),
+            user=g.user,
             stream=request.stream,
             length=request.content_length,
         )
         g.call = call
-        return _response(route.handler(call, *parts.values()))
+        return _response(endpoint(call, *parts.values()))
 
     return view
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from typing import IO, Any, TypeVar
 
 from sqlalchemy.orm import Session
-from werkzeug.datastructures import MultiDict
 
 from api import body as bodies
+from api.endpoint import Endpoint
+from api.fields import check
 from api.query import Query
 from api.resolver import Resolver
 from api.settings import Settings
@@ -58,9 +59,11 @@ class Call:
     base: str
     path: str
     request_id: str
-    args: MultiDict[str, str]
+    endpoint: Endpoint
+    query: Query
     stream: IO[bytes]
     length: int | None
+    user: str | None = None
     node: str | None = None
 
     @property
@@ -78,20 +81,14 @@ class Call:
         """What the conductors can drive."""
         return self.services.hardware
 
-    def query(self, known: Mapping[str, int]) -> Query:
-        """The query arguments, checked. See ``Query`` for ``known``."""
-        return Query(self.args, known, self.version)
-
-    def body(
-        self,
-        limit_kib: int | None = None,
-        *,
-        parts: int = bodies.MAX_PARTS,
-        repair: bool = False,
-    ) -> Any:
-        """The JSON body or None. See ``body.read``."""
-        limit = (limit_kib or self.settings.max_json_body_size) * 1024
-        return bodies.read(self.stream, self.length, limit, parts=parts, repair=repair)
+    def body(self, *, parts: int = bodies.MAX_PARTS, repair: bool = False) -> Any:
+        """The JSON body or None, checked against the endpoint's schema. See ``body.read``."""
+        limit = getattr(self.settings, self.endpoint.limit) * 1024
+        found = bodies.read(self.stream, self.length, limit, parts=parts, repair=repair)
+        validator = self.endpoint.validator
+        if validator is not None and not (found is None and self.endpoint.optional):
+            check(validator, found, "the body")
+        return found
 
     def view(self) -> View:
         """How this request sees rows."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from api import paging
 from api.call import Call, Reply
+from api.endpoint import takes
 from api.fields import Field, Row, Table
 from api.view import View
 from drophammer import hardware
@@ -32,9 +33,10 @@ CONDUCTOR = Table(
 )
 
 
+@takes(query={**paging.ARGUMENTS, "fields": 1, "detail": 1}, lists=CONDUCTOR)
 def index(call: Call) -> Reply:
     """GET /v1/conductors"""
-    query = call.query({**paging.ARGUMENTS, "fields": 1, "detail": 1})
+    query = call.query
     fields = paging.shown(query, CONDUCTOR, call.version)
     page = paging.asked(query, CONDUCTOR, call.version, call.settings.max_limit)
     with call.store.read() as session:
@@ -46,10 +48,10 @@ def index(call: Call) -> Reply:
     return Reply(body=paging.document("conductors", items, url, query, page, last))
 
 
+@takes(query={"fields": 1}, shows=CONDUCTOR)
 def show(call: Call, hostname: str) -> Reply:
     """GET /v1/conductors/{hostname}"""
-    query = call.query({"fields": 1})
-    chosen = query.names("fields")
+    chosen = call.query.names("fields")
     fields = CONDUCTOR.chosen(chosen, call.version) if chosen else CONDUCTOR.visible(call.version)
     with call.store.read() as session:
         found = hardware.conductor_by_host(session, hostname)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from api.call import Call, Reply
+from api.endpoint import takes
 from api.fields import Field, Row, Table
 from api.node_fields import INTERFACE_SINCE
 from api.view import View
@@ -51,9 +52,10 @@ DRIVER = Table(
 )
 
 
+@takes(query={"type": 30, "detail": 30, "fields": 77}, lists=DRIVER)
 def index(call: Call) -> Reply:
     """GET /v1/drivers"""
-    query = call.query({"type": 30, "detail": 30, "fields": 77})
+    query = call.query
     chosen = query.names("fields")
     if chosen and query.boolean("detail"):
         raise Invalid("fields and detail cannot be used together.")
@@ -70,17 +72,17 @@ def index(call: Call) -> Reply:
     return Reply(body={"drivers": [view.show(_row(one), fields) for one in found.values()]})
 
 
+@takes(query={"fields": 77}, shows=DRIVER)
 def show(call: Call, name: str) -> Reply:
     """GET /v1/drivers/{name}"""
-    query = call.query({"fields": 77})
-    chosen = query.names("fields")
+    chosen = call.query.names("fields")
     fields = DRIVER.chosen(chosen, call.version) if chosen else DRIVER.visible(call.version)
     return Reply(body=call.view().show(_row(_find(call, name)), fields))
 
 
+@takes()
 def properties(call: Call, name: str) -> Reply:
     """GET /v1/drivers/{name}/properties"""
-    call.query({})
     return Reply(body=dict(_find(call, name).properties))
 
 

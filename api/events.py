@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from api import nodes
 from api.call import Call, Reply
+from api.endpoint import takes
 from api.view import time
 from drophammer import events
 from drophammer.masking import mask
@@ -12,9 +13,10 @@ DEFAULT_LIMIT = 100
 LARGEST_ID = 2**63 - 1
 
 
+@takes(query={"after": 1, "limit": 1})
 def index(call: Call, ident: str) -> Reply:
     """GET /v1/nodes/{ident}/events?after=ID&limit=N: oldest first, from behind ``after``."""
-    query = call.query({"after": 1, "limit": 1})
+    query = call.query
     after = query.integer("after", least=0, most=LARGEST_ID) or 0
     limit = min(query.integer("limit", least=1) or DEFAULT_LIMIT, call.settings.max_limit)
     row = nodes.find(call, ident, ())

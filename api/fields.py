@@ -25,6 +25,12 @@ LONG_TEXT: dict[str, Any] = {"type": ["string", "null"], "maxLength": LONGEST}
 BOOLEAN: dict[str, Any] = {"type": "boolean"}
 BOOLEAN_OR_NULL: dict[str, Any] = {"type": ["boolean", "null"]}
 OBJECT: dict[str, Any] = {"type": "object"}
+UUID: dict[str, Any] = {
+    "type": "string",
+    "pattern": "^[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}$",
+    "maxLength": 36,
+}
+UUID_OR_NULL: dict[str, Any] = {**UUID, "type": ["string", "null"]}
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,16 @@ properties, the end of inspection) is the conductor's.
 
 from __future__ import annotations
 
-import functools
 import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-import jsonschema_rs
 from sqlalchemy.orm import Session
 
 from api.call import Call, Reply
+from api.endpoint import takes
 from api.errors import RouterError
-from api.fields import check
 from api.inspection_data import SCHEMA
 from api.query import Query
 from api.ramdisk import (
@@ -36,21 +34,19 @@ MAX_PARTS = 200_000
 _NO_ADDRESS = frozenset({"", "0.0.0.0", "::", "::/0"})
 
 
+@takes(query={"node_uuid": SINCE}, body=SCHEMA, limit="max_json_body_size_inspection", status=202)
 def receive(call: Call) -> Reply:
     """POST /v1/continue_inspection"""
     # The agent sends no version with its data; in between, the path did not exist.
     if 1 < call.version < SINCE:
         raise RouterError(404, "The resource could not be found.")
     check_enabled(call)
-    query = call.query({"node_uuid": SINCE})
-    limit = call.settings.max_json_body_size_inspection
-    body = call.body(limit, parts=MAX_PARTS, repair=True)
-    check(_schema(), body, "inspection data")
+    body = call.body(parts=MAX_PARTS, repair=True)
     inventory = body["inventory"]
     macs = valid_macs([entry.get("mac_address") for entry in inventory["interfaces"]])
     if not macs:
         raise Invalid("inventory/interfaces: none of them has a valid mac_address.")
-    node_id = _find(call, query, macs, inventory)
+    node_id = _find(call, call.query, macs, inventory)
     with call.store.write() as session:
         reply = _store(call, session, node_id, body)
     call.tell_conductor("inspected", node_id=node_id)
@@ -200,8 +196,3 @@ def _store(call: Call, session: Session, node_id: int, body: Mapping[str, Any]) 
     if call.version < SINCE:
         return {"uuid": row["uuid"]}
     return found_body(call, session, row, make_token=True)
-
-
-@functools.cache
-def _schema() -> jsonschema_rs.Validator:
-    return jsonschema_rs.validator_for(SCHEMA, mask="the value")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from api import nodes
 from api.call import Call, Reply
+from api.endpoint import takes
 from drophammer import inventories
 from drophammer.errors import NotFound
 
 
+@takes()
 def show(call: Call, ident: str) -> Reply:
     """GET /v1/nodes/{ident}/inventory"""
-    call.query({})
     row = nodes.find(call, ident, ())
     with call.store.read() as session:
         found = inventories.of_node(session, row["id"])

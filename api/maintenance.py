@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
-import jsonschema_rs
 from sqlalchemy.orm import Session
 
 from api import nodes
 from api.call import Call, Reply
-from api.fields import LONG_TEXT, check, compiled
+from api.endpoint import closed, takes
+from api.fields import LONG_TEXT
 from drophammer import events
 from drophammer import nodes as rows
 
+_REASON = closed({"reason": LONG_TEXT})
 
+
+@takes(body=_REASON, optional=True, status=202)
 def enable(call: Call, ident: str) -> Reply:
     """PUT /v1/nodes/{ident}/maintenance"""
-    call.query({})
     body = call.body()
-    if body is not None:
-        check(_schema(), body, "maintenance")
     reason = (body or {}).get("reason")
     values = {"maintenance": True, "maintenance_reason": reason}
     _write(call, ident, values, f"maintenance set: {reason or 'no reason given'}")
     return Reply(202)
 
 
+@takes(status=202)
 def disable(call: Call, ident: str) -> Reply:
     """DELETE /v1/nodes/{ident}/maintenance: also forgets the reason and the fault."""
-    call.query({})
     values = {"maintenance": False, "maintenance_reason": None, "fault": None}
     node_id = _write(call, ident, values, "maintenance unset")
     # What a ramdisk said meanwhile was heard and not acted upon.
@@ -52,8 +51,3 @@ def _write(call: Call, ident: str, values: dict[str, Any], message: str) -> int:
 
     call.write_when_free(change)
     return found[0]
-
-
-@functools.cache
-def _schema() -> jsonschema_rs.Validator:
-    return compiled({"reason": LONG_TEXT})

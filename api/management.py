@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import functools
-
-import jsonschema_rs
-
 from api import nodes
 from api.call import Call, Reply
-from api.fields import TEXT, check, compiled
+from api.endpoint import closed, takes
+from api.fields import BOOLEAN_OR_NULL, TEXT
+
+_BOOT_DEVICE = closed(
+    {"boot_device": TEXT, "persistent": BOOLEAN_OR_NULL}, required=("boot_device",)
+)
 
 
+@takes()
 def show_boot_device(call: Call, ident: str) -> Reply:
     """GET /v1/nodes/{ident}/management/boot_device"""
-    call.query({})
     row = nodes.find(call, ident, ())
     return Reply(body=call.conductor("get_boot_device", node_id=row["id"]))
 
 
+@takes(body=_BOOT_DEVICE, status=204)
 def set_boot_device(call: Call, ident: str) -> Reply:
     """PUT /v1/nodes/{ident}/management/boot_device"""
-    call.query({})
     body = call.body()
-    check(_schema(), body, "boot device")
     row = nodes.find(call, ident, ())
     call.conductor(
         "set_boot_device",
@@ -33,15 +33,9 @@ def set_boot_device(call: Call, ident: str) -> Reply:
     return Reply(204)
 
 
+@takes()
 def supported_boot_devices(call: Call, ident: str) -> Reply:
     """GET /v1/nodes/{ident}/management/boot_device/supported"""
-    call.query({})
     row = nodes.find(call, ident, ())
     devices = call.conductor("supported_boot_devices", node_id=row["id"])
     return Reply(body={"supported_boot_devices": devices})
-
-
-@functools.cache
-def _schema() -> jsonschema_rs.Validator:
-    properties = {"boot_device": TEXT, "persistent": {"type": ["boolean", "null"]}}
-    return compiled(properties, required=("boot_device",))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from drophammer.errors import Invalid
-from drophammer.nodes import normal_uuid
+from drophammer.identity import normal_uuid
 
 ANY_CHARACTER_SINCE = 10
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]{1,255}")

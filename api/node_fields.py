@@ -12,6 +12,8 @@ from api.fields import (
     OBJECT,
     TEXT,
     TEXT_OR_NULL,
+    UUID,
+    UUID_OR_NULL,
     Field,
     Row,
     Table,
@@ -20,12 +22,6 @@ from api.view import View, time
 from drophammer import nodes, states
 from drophammer.masking import MASK
 
-UUID: dict[str, Any] = {
-    "type": "string",
-    "pattern": "^[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}$",
-    "maxLength": 36,
-}
-UUID_OR_NULL: dict[str, Any] = {**UUID, "type": ["string", "null"]}
 INTERFACE_SINCE = {
     "bios": 40,
     "boot": 31,
@@ -43,12 +39,8 @@ INTERFACE_SINCE = {
 }
 
 
-def _nothing(row: Row, view: View) -> None:
-    """A field whose noun does not exist here yet."""
-
-
-def _no_items(row: Row, view: View) -> list[Any]:
-    return []
+def _traits(row: Row, view: View) -> list[str]:
+    return sorted((row["traits"] or "").split(",")) if row["traits"] else []
 
 
 def _provision_state(row: Row, view: View) -> str | None:
@@ -106,7 +98,7 @@ FIELDS: list[Field] = [
     Field("extra", 1, OBJECT, create=True, patch=True, default={}),
     Field("instance_uuid", 1, UUID_OR_NULL, create=True, patch=True, sort=True),
     Field("instance_name", 104, TEXT_OR_NULL, create=True, patch=True, sort=True),
-    Field("chassis_uuid", 1, UUID_OR_NULL, create=True, patch=True, columns=(), show=_nothing),
+    Field("chassis_uuid", 1, UUID_OR_NULL, create=True, patch=True, sort=True),
     Field("power_state", 1, sort=True),
     Field("target_power_state", 1, sort=True),
     Field("provision_state", 1, show=_provision_state, sort=True),
@@ -130,7 +122,7 @@ FIELDS: list[Field] = [
     *_INTERFACES,
     Field("resource_class", 21, {**TEXT_OR_NULL, "maxLength": 80},
           create=True, patch=True, sort=True),
-    Field("traits", 37, columns=(), show=_no_items),
+    Field("traits", 37, show=_traits),
     Field("conductor_group", 46, {"type": "string", "pattern": "^[A-Za-z0-9_.-]{0,255}$"},
           create=True, patch=True, sort=True, default=""),
     Field("automated_clean", 47, BOOLEAN_OR_NULL, create=True, patch=True, sort=True),
@@ -139,7 +131,7 @@ FIELDS: list[Field] = [
     Field("conductor", 49, columns=("driver", "conductor_group"), show=_conductor),
     Field("owner", 50, TEXT_OR_NULL, create=True, patch=True, sort=True),
     Field("description", 51, LONG_TEXT, create=True, patch=True, sort=True),
-    Field("allocation_uuid", 52, columns=(), show=_nothing),
+    Field("allocation_uuid", 52, sort=True),
     Field("retired", 61, BOOLEAN, create=True, patch=True, sort=True, default=False),
     Field("retired_reason", 61, LONG_TEXT, create=True, patch=True, sort=True),
     Field("lessee", 65, TEXT_OR_NULL, create=True, patch=True, sort=True),

@@ -13,8 +13,8 @@ from api.patch import Step
 from drophammer import states
 from drophammer.bootspec import check_file_url, check_parameters
 from drophammer.errors import Conflict, Forbidden, Invalid
+from drophammer.identity import normal_uuid
 from drophammer.model import INTERFACES
-from drophammer.nodes import normal_uuid
 
 Row = Mapping[str, Any]
 
@@ -33,9 +33,7 @@ def normalised(values: Mapping[str, Any], version: int) -> dict[str, Any]:
     result = dict(values)
     if (name := result.get("name")) is not None:
         check_name(name, "node", version)
-    if (chassis := result.pop("chassis_uuid", None)) is not None:
-        raise Invalid(f"Chassis {chassis} could not be found.")
-    for key in ("uuid", "instance_uuid", "parent_node"):
+    for key in ("uuid", "instance_uuid", "parent_node", "chassis_uuid"):
         if result.get(key) is not None:
             result[key] = normal_uuid(result[key])
     if "conductor_group" in result:

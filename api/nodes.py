@@ -9,14 +9,17 @@ from sqlalchemy.orm import Session
 
 from api import node_rules, paging, patch
 from api.call import Call, Reply
-from api.fields import LONGEST, Field
+from api.endpoint import takes
+from api.fields import LONGEST
 from api.names import check_ident
 from api.node_fields import NODE
 from api.query import Query
 from api.view import columns
 from drophammer import events, nodes, states
+from drophammer.chassis import CHASSIS
 from drophammer.errors import Invalid, NotFound
 from drophammer.hardware import HardwareType
+from drophammer.identity import normal_uuid
 from drophammer.model import new_uuid
 from drophammer.states import STATES
 
@@ -45,10 +48,13 @@ _FILTERS = {
     "parent_node": 83,
     "instance_name": 104,
 }
+# Below another noun.
+BELOW_DETAIL = {**paging.ARGUMENTS}
+BELOW = {**BELOW_DETAIL, "fields": 8, "detail": 1}
 _LIST = {**paging.ARGUMENTS, **_FILTERS, "fields": 8, "detail": 1, "include_children": 83}
 _DETAIL = {**paging.ARGUMENTS, **{k: v for k, v in _FILTERS.items() if k != "parent_node"}}
 # What a PATCH must know besides the patched fields themselves.
-_FOR_PATCH = nodes.COLUMNS | nodes.SHOWN_AGENT
+_FOR_PATCH = nodes.COLUMNS | nodes.SHOWN_AGENT | {"traits"}
 _FOR_DELETE = nodes.LEASE_COLUMNS | {
     "provision_state",
     "maintenance",
@@ -57,29 +63,30 @@ _FOR_DELETE = nodes.LEASE_COLUMNS | {
 }
 
 
+@takes(query=_LIST, lists=NODE)
 def index(call: Call) -> Reply:
     """GET /v1/nodes"""
-    query = call.query(_LIST)
-    return _list(call, query, paging.shown(query, NODE, call.version))
+    return listing(call, _filters(call))
 
 
+@takes(query=_DETAIL, lists=NODE)
 def detail(call: Call) -> Reply:
     """GET /v1/nodes/detail"""
-    return _list(call, call.query(_DETAIL), NODE.visible(call.version))
+    return listing(call, _filters(call), detail=True)
 
 
+@takes(query={"fields": 8}, shows=NODE)
 def show(call: Call, ident: str) -> Reply:
     """GET /v1/nodes/{ident}"""
-    query = call.query({"fields": 8})
-    chosen = query.names("fields")
+    chosen = call.query.names("fields")
     fields = NODE.chosen(chosen, call.version) if chosen else NODE.visible(call.version)
     row = find(call, ident, columns(fields))
     return Reply(body=call.view().show(row, fields))
 
 
+@takes(creates=NODE, status=201, shows=NODE)
 def create(call: Call) -> Reply:
     """POST /v1/nodes"""
-    call.query({})
     body = NODE.check_new(call.body(), call.version, required=("driver",))
     values = node_rules.normalised(body, call.version)
     _check_reasons(values)
@@ -95,7 +102,7 @@ def create(call: Call) -> Reply:
     values["created_at"] = now
     call.node = values["uuid"]
     with call.store.write() as session:
-        _check_parent(session, values)
+        _check_references(session, values)
         row = nodes.create(session, values)
         events.record(
             session,
@@ -106,14 +113,14 @@ def create(call: Call) -> Reply:
             message=f"enrolled with driver {row['driver']}",
         )
     location = f"{call.base}/v1/nodes/{row['uuid']}"
-    return Reply(201, _shown(call, {**row, **_NO_AGENT}), {"Location": location})
+    return Reply(201, _shown(call, {**row, **_NOTHING_YET}), {"Location": location})
 
 
+@takes(query={"reset_interfaces": 45}, patches=NODE, shows=NODE)
 def update(call: Call, ident: str) -> Reply:
     """PATCH /v1/nodes/{ident}"""
-    query = call.query({"reset_interfaces": 45})
     steps = patch.parse(call.body(), NODE, call.version)
-    reset = bool(query.boolean("reset_interfaces"))
+    reset = bool(call.query.boolean("reset_interfaces"))
     if reset and not any(step.root == "driver" for step in steps):
         raise Invalid("reset_interfaces is only possible together with a change of driver.")
     # Read before the transaction: the database is asked for conductors at most once.
@@ -124,7 +131,7 @@ def update(call: Call, ident: str) -> Reply:
         node_rules.check_patchable(row, steps, call.version)
         nodes.check_free(row, call.store.clock.now())
         changed = _patched(call, row, steps, reset=reset)
-        _check_parent(session, changed, row["uuid"])
+        _check_references(session, changed, row["uuid"])
         if changed:
             changed["updated_at"] = call.store.clock.now()
             nodes.change(session, row["id"], changed)
@@ -136,9 +143,9 @@ def update(call: Call, ident: str) -> Reply:
     return Reply(body=_shown(call, row))
 
 
+@takes(status=204)
 def delete(call: Call, ident: str) -> Reply:
     """DELETE /v1/nodes/{ident}"""
-    call.query({})
 
     def remove(session: Session) -> None:
         row = _find(session, call, ident, _FOR_DELETE, lock=True)
@@ -149,6 +156,21 @@ def delete(call: Call, ident: str) -> Reply:
     call.write_when_free(remove)
     call.refresh_netboot()
     return Reply(204)
+
+
+def listing(call: Call, filters: Mapping[str, Any], *, detail: bool = False) -> Reply:
+    """A page of the nodes that pass ``filters``, in the form that the query asks for."""
+    query = call.query
+    fields = NODE.visible(call.version) if detail else paging.shown(query, NODE, call.version)
+    page = paging.asked(query, NODE, call.version, call.settings.max_limit)
+    with call.store.read() as session:
+        rows = nodes.page(session, filters, page, columns(fields))
+    view = call.view()
+    items = [view.show(row, fields) for row in rows]
+    # An instance is on one node: there is never a next page.
+    last = rows[-1]["uuid"] if rows and "instance_uuid" not in filters else None
+    url = f"{call.base}{call.path}"
+    return Reply(body=paging.document("nodes", items, url, query, page, last))
 
 
 def find(call: Call, ident: str, wanted: Collection[str]) -> nodes.Row:
@@ -166,40 +188,28 @@ def find_locked(
     return row
 
 
-_NO_AGENT: dict[str, Any] = dict.fromkeys(nodes.SHOWN_AGENT)
+# What a node that has just been created cannot have.
+_NOTHING_YET: dict[str, Any] = dict.fromkeys(nodes.SHOWN_AGENT | {"traits"})
 
 
 def _find(
     session: Session, call: Call, ident: str, wanted: Collection[str], *, lock: bool = False
 ) -> nodes.Row:
     check_ident(ident, "node")
-    if nodes.normal_uuid(ident) is None and call.version < NAMES_SINCE:
+    if normal_uuid(ident) is None and call.version < NAMES_SINCE:
         raise nodes.not_found(ident)
     row = nodes.find(session, ident, wanted, lock=lock)
     call.node = row["uuid"]
     return row
 
 
-def _list(call: Call, query: Query, fields: list[Field]) -> Reply:
-    page = paging.asked(query, NODE, call.version, call.settings.max_limit)
-    filters = _filters(call, query)
-    with call.store.read() as session:
-        rows = nodes.page(session, filters, page, columns(fields))
-    view = call.view()
-    items = [view.show(row, fields) for row in rows]
-    # An instance is on one node: there is never a next page.
-    last = rows[-1]["uuid"] if rows and "instance_uuid" not in filters else None
-    url = f"{call.base}{call.path}"
-    return Reply(body=paging.document("nodes", items, url, query, page, last))
-
-
-def _filters(call: Call, query: Query) -> dict[str, Any]:
-    if (chassis := query.uuid("chassis_uuid")) is not None:
-        raise NotFound(f"Chassis {chassis} could not be found.")
+def _filters(call: Call) -> dict[str, Any]:
+    query = call.query
     found: dict[str, Any] = {
+        "chassis_uuid": _chassis(call),
         "instance_uuid": query.uuid("instance_uuid"),
         "parent_node": query.uuid("parent_node"),
-        "shard": _texts(query, "shard"),
+        "shard": query.texts("shard"),
     }
     for name in ("associated", "maintenance", "retired", "sharded"):
         found[name] = query.boolean(name)
@@ -218,9 +228,12 @@ def _filters(call: Call, query: Query) -> dict[str, Any]:
     return filters
 
 
-def _texts(query: Query, name: str) -> list[str] | None:
-    value = query.text(name)
-    return None if value is None else [part.strip() for part in value.split(",") if part.strip()]
+def _chassis(call: Call) -> str | None:
+    uuid = call.query.uuid("chassis_uuid")
+    if uuid is None:
+        return None
+    with call.store.read() as session:
+        return str(CHASSIS.find(session, uuid, ())["uuid"])
 
 
 def _one_of(query: Query, name: str, allowed: Collection[str]) -> str | None:
@@ -261,7 +274,10 @@ def _interfaces(driver: HardwareType, given: Mapping[str, Any]) -> dict[str, str
     return {name: driver.choose(name.removesuffix("_interface"), given[name]) for name in given}
 
 
-def _check_parent(session: Session, values: Mapping[str, Any], own: str | None = None) -> None:
+def _check_references(session: Session, values: Mapping[str, Any], own: str | None = None) -> None:
+    """Raise Invalid when the chassis or the parent that a body names is not there."""
+    if (chassis := values.get("chassis_uuid")) is not None:
+        CHASSIS.referred(session, chassis, ())
     parent = values.get("parent_node")
     if parent is None:
         return

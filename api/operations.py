@@ -10,6 +10,7 @@ from typing import Any
 
 from api import nodes
 from api.call import Call, Reply
+from api.endpoint import takes
 from api.view import time
 from drophammer import operations
 from drophammer.model import Operation, Step
@@ -17,10 +18,10 @@ from drophammer.model import Operation, Step
 DEFAULT_LIMIT = 10
 
 
+@takes(query={"limit": 1})
 def index(call: Call, ident: str) -> Reply:
     """GET /v1/nodes/{ident}/operations?limit=N: newest first."""
-    query = call.query({"limit": 1})
-    limit = min(query.integer("limit", least=1) or DEFAULT_LIMIT, call.settings.max_limit)
+    limit = min(call.query.integer("limit", least=1) or DEFAULT_LIMIT, call.settings.max_limit)
     row = nodes.find(call, ident, ())
     with call.store.read() as session:
         found = operations.of_node(session, row["id"], limit)

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.fields import BOOLEAN, LONG_TEXT, OBJECT, TEXT, TEXT_OR_NULL, Field, Row, Table
-from api.node_fields import UUID, UUID_OR_NULL
+from api.fields import (
+    BOOLEAN,
+    LONG_TEXT,
+    OBJECT,
+    TEXT,
+    TEXT_OR_NULL,
+    UUID,
+    UUID_OR_NULL,
+    Field,
+    Row,
+    Table,
+)
 from api.view import View
 
 _CONNECTION: dict[str, Any] = {
@@ -20,10 +30,6 @@ _CONNECTION: dict[str, Any] = {
     },
     "additionalProperties": False,
 }
-
-
-def _nothing(row: Row, view: View) -> None:
-    """A field whose noun does not exist here yet."""
 
 
 def _links(row: Row, view: View) -> Any:
@@ -42,7 +48,7 @@ FIELDS: list[Field] = [
     Field("internal_info", 18, OBJECT, masked=True),
     Field("local_link_connection", 19, _CONNECTION, create=True, patch=True, default={}),
     Field("pxe_enabled", 19, BOOLEAN, create=True, patch=True, sort=True, default=True),
-    Field("portgroup_uuid", 24, UUID_OR_NULL, create=True, patch=True, columns=(), show=_nothing),
+    Field("portgroup_uuid", 24, UUID_OR_NULL, create=True, patch=True, sort=True),
     Field("physical_network", 34, {**TEXT_OR_NULL, "maxLength": 64},
           create=True, patch=True, sort=True),
     Field("is_smartnic", 53, BOOLEAN, create=True, patch=True, sort=True, default=False),

@@ -6,17 +6,14 @@ clients rely on; everything that concerns the hardware is the conductor's.
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-import jsonschema_rs
-
 from api import nodes
 from api.call import Call, Reply
-from api.fields import check, compiled
+from api.endpoint import closed, takes
 from api.states import accepted
 from api.versions import text as version_text
 from drophammer import states
@@ -82,13 +79,25 @@ _CONFIGDRIVE = {
     },
     "additionalProperties": False,
 }
+_BODY = closed(
+    {
+        "target": {"type": "string"},
+        "configdrive": _CONFIGDRIVE,
+        "clean_steps": {"type": ["array", "null"], "items": _STEP},
+        "service_steps": {"type": ["array", "null"], "items": _STEP},
+        "deploy_steps": {"type": ["array", "null"], "items": _DEPLOY_STEP},
+        "rescue_password": {"type": ["string", "null"], "maxLength": 255},
+        "disable_ramdisk": {"type": ["boolean", "null"]},
+        "runbook": {"type": ["string", "null"]},
+    },
+    required=("target",),
+)
 
 
+@takes(body=_BODY, limit="max_json_body_size_provision", status=202)
 def provision(call: Call, ident: str) -> Reply:
     """PUT /v1/nodes/{ident}/states/provision"""
-    call.query({})
-    body = call.body(call.settings.max_json_body_size_provision)
-    check(_schema(), body, "provision")
+    body = call.body()
     target = body["target"]
     if target not in VERBS:
         raise Invalid(f"{target[:80]!r} is no verb; these are: {', '.join(VERBS)}.")
@@ -223,18 +232,3 @@ def _check_rescue_password(target: str, request: Mapping[str, Any]) -> None:
         raise Invalid("rescue_password must be given with 'rescue' and must not be blank.")
     if target != "rescue" and password is not None:
         raise Invalid(f"rescue_password is possible with 'rescue', not '{target}'.")
-
-
-@functools.cache
-def _schema() -> jsonschema_rs.Validator:
-    properties: dict[str, Any] = {
-        "target": {"type": "string"},
-        "configdrive": _CONFIGDRIVE,
-        "clean_steps": {"type": ["array", "null"], "items": _STEP},
-        "service_steps": {"type": ["array", "null"], "items": _STEP},
-        "deploy_steps": {"type": ["array", "null"], "items": _DEPLOY_STEP},
-        "rescue_password": {"type": ["string", "null"], "maxLength": 255},
-        "disable_ramdisk": {"type": ["boolean", "null"]},
-        "runbook": {"type": ["string", "null"]},
-    }
-    return compiled(properties, required=("target",))

@@ -9,7 +9,7 @@ from werkzeug.datastructures import MultiDict
 
 from api.versions import text as version_text
 from drophammer.errors import Invalid, NotAcceptable
-from drophammer.nodes import normal_uuid
+from drophammer.identity import normal_uuid
 
 _TRUE = frozenset({"1", "t", "true", "y", "yes", "on"})
 _FALSE = frozenset({"0", "f", "false", "n", "no", "off"})
@@ -20,10 +20,15 @@ LARGEST = 2**31 - 1
 class Query:
     """The arguments of one request, checked against what its handler knows.
 
-    ``known`` maps each allowed name to the first microversion that has it.
+    ``known`` maps each allowed name to the first microversion that has it; None lets
+    anything pass.
     """
 
-    def __init__(self, args: MultiDict[str, str], known: Mapping[str, int], version: int) -> None:
+    def __init__(
+        self, args: MultiDict[str, str], known: Mapping[str, int] | None, version: int
+    ) -> None:
+        if known is None:
+            known = dict.fromkeys(args, 1)
         unknown = sorted(set(args) - set(known))
         if unknown:
             raise Invalid(f"Unexpected arguments: {', '.join(name[:80] for name in unknown[:20])}")
@@ -86,6 +91,17 @@ class Query:
             return None
         parts = (part.strip().lower() for value in self._lists[name] for part in value.split(","))
         return list(dict.fromkeys(part for part in parts if part))
+
+    def texts(self, name: str) -> list[str] | None:
+        """A comma-separated list as written, or None."""
+        value = self.text(name)
+        if value is None:
+            return None
+        return [part.strip() for part in value.split(",") if part.strip()]
+
+    def all(self) -> dict[str, str]:
+        """Every argument with its last value."""
+        return {name: values[-1] for name, values in self._lists.items()}
 
     def encoded(self, **changed: str) -> str:
         """The arguments as a query string again, with some of them replaced."""

@@ -7,7 +7,6 @@ node's lease. The agent's side is in ``agent/``, the contract in both.
 
 from __future__ import annotations
 
-import functools
 import hmac
 import ipaddress
 import secrets
@@ -17,11 +16,10 @@ from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-import jsonschema_rs
 from sqlalchemy.orm import Session
 
 from api.call import Call, Reply
-from api.fields import check, compiled
+from api.endpoint import closed, takes
 from api.names import check_ident
 from api.node_fields import agent_info
 from api.query import Query
@@ -29,6 +27,7 @@ from api.settings import Settings
 from drophammer import agents, events, nodes, operations, states
 from drophammer.bootspec import normal_mac
 from drophammer.errors import Forbidden, Invalid, NotFound
+from drophammer.identity import normal_uuid
 from drophammer.masking import MASK, mask
 
 TOKEN_SINCE = 62
@@ -38,6 +37,31 @@ PROGRESS_INTERVAL = 1.0
 _FIELD_SINCE = {"agent_version": 36, "agent_verify_ca": 68, "agent_status": 72}
 _FIELD_SINCE["agent_status_message"] = 72
 _LARGEST = 2**63 - 1
+_TEXT = {"type": ["string", "null"], "maxLength": 255}
+_COUNT = {"type": "integer", "minimum": 0, "maximum": _LARGEST}
+_PROGRESS = {
+    "type": "object",
+    "properties": {
+        "command": _TEXT,
+        "step": _TEXT,
+        "done": _COUNT,
+        "total": {**_COUNT, "type": ["integer", "null"]},
+        "message": {"type": ["string", "null"], "maxLength": 4096},
+    },
+    "required": ["done"],
+}
+_HEARTBEAT = closed(
+    {
+        "callback_url": {"type": "string", "maxLength": 2048},
+        "agent_token": _TEXT,
+        "agent_version": _TEXT,
+        "agent_verify_ca": {"type": ["string", "null"], "maxLength": 65536},
+        "agent_status": {"enum": ["start", "end", "error", None]},
+        "agent_status_message": {"type": ["string", "null"], "maxLength": 4096},
+        "agent_progress": _PROGRESS,
+    },
+    required=("callback_url",),
+)
 LOOKUP_COLUMNS = (
     nodes.LEASE_COLUMNS
     | nodes.SHOWN_AGENT
@@ -53,11 +77,12 @@ _BEAT_COLUMNS = {
 }
 
 
+@takes(query={"addresses": 1, "node_uuid": 1})
 def lookup(call: Call) -> Reply:
     """GET /v1/lookup"""
     check_enabled(call)
-    query = call.query({"addresses": 1, "node_uuid": 1})
-    macs, uuid = _addresses(query), nodes.normal_uuid(query.text("node_uuid") or "")
+    query = call.query
+    macs, uuid = _addresses(query), normal_uuid(query.text("node_uuid") or "")
     if not macs and uuid is None:
         raise Invalid("Give node_uuid or at least one valid MAC address in addresses.")
     # Machines nobody knows ask again and again: they are turned away without the write lock.
@@ -84,12 +109,11 @@ def lookup(call: Call) -> Reply:
     return Reply(body=body)
 
 
+@takes(body=_HEARTBEAT, status=202)
 def heartbeat(call: Call, ident: str) -> Reply:
     """POST /v1/heartbeat/{ident}"""
     check_enabled(call)
-    call.query({})
     body = call.body()
-    check(_heartbeat_schema(), body, "heartbeat")
     _check_heartbeat(call, body)
     check_ident(ident, "node")
     progress = body.get("agent_progress")
@@ -330,30 +354,3 @@ def _note_progress(
             "progress_at": call.store.clock.now(),
         },
     )
-
-
-@functools.cache
-def _heartbeat_schema() -> jsonschema_rs.Validator:
-    text = {"type": ["string", "null"], "maxLength": 255}
-    count = {"type": "integer", "minimum": 0, "maximum": _LARGEST}
-    progress = {
-        "type": "object",
-        "properties": {
-            "command": text,
-            "step": text,
-            "done": count,
-            "total": {**count, "type": ["integer", "null"]},
-            "message": {"type": ["string", "null"], "maxLength": 4096},
-        },
-        "required": ["done"],
-    }
-    properties: dict[str, Any] = {
-        "callback_url": {"type": "string", "maxLength": 2048},
-        "agent_token": text,
-        "agent_version": text,
-        "agent_verify_ca": {"type": ["string", "null"], "maxLength": 65536},
-        "agent_status": {"enum": ["start", "end", "error", None]},
-        "agent_status_message": {"type": ["string", "null"], "maxLength": 4096},
-        "agent_progress": progress,
-    }
-    return compiled(properties, required=("callback_url",))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from api.call import Call, Reply
+from api.endpoint import takes
 from api.versions import MAXIMUM, MINIMUM, text
 
 RESOURCES_SINCE = {
@@ -27,6 +28,7 @@ RESOURCES_SINCE = {
 }
 
 
+@takes()
 def index(call: Call) -> Reply:
     """GET /"""
     version = _version(call)
@@ -41,6 +43,7 @@ def index(call: Call) -> Reply:
     )
 
 
+@takes()
 def v1(call: Call) -> Reply:
     """GET /v1: links to the resources that this version has."""
     view = call.view()

@@ -7,11 +7,11 @@ network as well.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from api import (
+    chassis,
     conductors,
     drivers,
     events,
@@ -28,9 +28,7 @@ from api import (
     states,
     validation,
 )
-from api.call import Reply
-
-Handler = Callable[..., Reply]
+from api.endpoint import Endpoint
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class Route:
 
     method: str
     path: str
-    handler: Handler
+    handler: Endpoint
     since: int = 1
     below: int = 404
     public: bool = False
@@ -87,12 +85,21 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/nodes/{ident}/ports", ports.of_node),
     Route("GET", "/v1/nodes/{ident}/ports/detail", ports.of_node_detail),
 
-    Route("GET", "/v1/ports", ports.index),
-    Route("POST", "/v1/ports", ports.create),
-    Route("GET", "/v1/ports/detail", ports.detail),
-    Route("GET", "/v1/ports/{ident}", ports.show),
-    Route("PATCH", "/v1/ports/{ident}", ports.update),
-    Route("DELETE", "/v1/ports/{ident}", ports.delete),
+    Route("GET", "/v1/ports", ports.PORTS.index),
+    Route("POST", "/v1/ports", ports.PORTS.create),
+    Route("GET", "/v1/ports/detail", ports.PORTS.detail),
+    Route("GET", "/v1/ports/{ident}", ports.PORTS.show),
+    Route("PATCH", "/v1/ports/{ident}", ports.PORTS.update),
+    Route("DELETE", "/v1/ports/{ident}", ports.PORTS.delete),
+
+    Route("GET", "/v1/chassis", chassis.CHASSIS.index),
+    Route("POST", "/v1/chassis", chassis.CHASSIS.create),
+    Route("GET", "/v1/chassis/detail", chassis.CHASSIS.detail),
+    Route("GET", "/v1/chassis/{ident}", chassis.CHASSIS.show),
+    Route("PATCH", "/v1/chassis/{ident}", chassis.CHASSIS.update),
+    Route("DELETE", "/v1/chassis/{ident}", chassis.CHASSIS.delete),
+    Route("GET", "/v1/chassis/{uuid}/nodes", chassis.nodes_of),
+    Route("GET", "/v1/chassis/{uuid}/nodes/detail", chassis.nodes_of_detail),
 
     Route("GET", "/v1/drivers", drivers.index),
     Route("GET", "/v1/drivers/{name}", drivers.show),

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-from typing import Any
-
-import jsonschema_rs
-
 from api import nodes
 from api.call import Call, Reply
-from api.fields import check, compiled
+from api.endpoint import closed, takes
 from api.node_fields import NODE
 from api.view import columns
 from drophammer import states
@@ -24,6 +19,13 @@ POWER_TARGETS = {
     "soft rebooting": 27,
 }
 TIMEOUT_SINCE = 27
+_POWER = closed(
+    {
+        "target": {"type": "string"},
+        "timeout": {"type": ["integer", "null"], "minimum": 1, "maximum": 2**31 - 1},
+    },
+    required=("target",),
+)
 _POWERING_OFF = frozenset({"power off", "soft power off"})
 _SHOWN = (
     "console_enabled",
@@ -40,18 +42,17 @@ _SHOWN = (
 )
 
 
+@takes()
 def show(call: Call, ident: str) -> Reply:
     """GET /v1/nodes/{ident}/states"""
-    call.query({})
     fields = [NODE.fields[name] for name in _SHOWN if NODE.fields[name].since <= call.version]
     return Reply(body=call.view().show(nodes.find(call, ident, columns(fields)), fields))
 
 
+@takes(body=_POWER, status=202)
 def set_power(call: Call, ident: str) -> Reply:
     """PUT /v1/nodes/{ident}/states/power"""
-    call.query({})
     body = call.body()
-    check(_power_schema(), body, "power")
     target, timeout = body["target"], body.get("timeout")
     if target not in POWER_TARGETS:
         raise Invalid(
@@ -77,12 +78,3 @@ def set_power(call: Call, ident: str) -> Reply:
 def accepted(call: Call, ident: str, *below: str) -> Reply:
     """202: it is under way; look there for what comes of it."""
     return Reply(202, headers={"Location": "/".join((f"{call.base}/v1/nodes/{ident}", *below))})
-
-
-@functools.cache
-def _power_schema() -> jsonschema_rs.Validator:
-    properties: dict[str, Any] = {
-        "target": {"type": "string"},
-        "timeout": {"type": ["integer", "null"], "minimum": 1, "maximum": 2**31 - 1},
-    }
-    return compiled(properties, required=("target",))

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from api import nodes
 from api.call import Call, Reply
+from api.endpoint import takes
 from drophammer.errors import Invalid
 
 
+@takes()
 def show(call: Call, ident: str) -> Reply:
     """GET /v1/nodes/{ident}/validate"""
-    call.query({})
     return _validate(call, ident)
 
 
+@takes(query={"node": 1, "node_uuid": 1})
 def show_by_query(call: Call) -> Reply:
     """GET /v1/nodes/validate?node=ident"""
-    query = call.query({"node": 1, "node_uuid": 1})
-    ident = query.text("node") or query.text("node_uuid")
+    ident = call.query.text("node") or call.query.text("node_uuid")
     if not ident:
         raise Invalid("Missing mandatory parameter: node")
     return _validate(call, ident)

@@ -21,6 +21,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Text,
+    UniqueConstraint,
     false,
     true,
 )
@@ -172,6 +173,59 @@ class Node(Base):
     parent_node: Mapped[str | None] = mapped_column(String(36), index=True)
     disable_power_off: Mapped[bool] = mapped_column(default=False, server_default=false())
     health: Mapped[str | None] = mapped_column(String(32))
+    chassis_uuid: Mapped[str | None] = mapped_column(
+        String(36), ForeignKey("chassis.uuid"), index=True
+    )
+    # The one place that says which allocation has which node.
+    allocation_uuid: Mapped[str | None] = mapped_column(
+        String(36), ForeignKey("allocations.uuid"), index=True, unique=True
+    )
+
+
+class NodeTrait(Base):
+    """Something that a node is or can, in the words of os-traits or CUSTOM_*."""
+
+    __tablename__ = "node_traits"
+
+    node_id: Mapped[int] = mapped_column(
+        ForeignKey("nodes.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    trait: Mapped[str] = mapped_column(primary_key=True, index=True)
+
+
+class Chassis(Base):
+    """An enclosure that holds nodes."""
+
+    __tablename__ = "chassis"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    uuid: Mapped[str] = mapped_column(String(36), unique=True)
+    description: Mapped[str | None]
+    extra: Mapped[JSONObject] = mapped_column(default=dict)
+    created_at: Mapped[datetime.datetime]
+    updated_at: Mapped[datetime.datetime | None]
+
+
+class Allocation(Base):
+    """A request for some node of a kind. Which node it got is in ``nodes.allocation_uuid``.
+
+    ``state`` is allocating, active or error.
+    """
+
+    __tablename__ = "allocations"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    uuid: Mapped[str] = mapped_column(String(36), unique=True)
+    name: Mapped[str | None] = mapped_column(unique=True)
+    resource_class: Mapped[str | None] = mapped_column(String(80), index=True)
+    state: Mapped[str] = mapped_column(String(16), index=True)
+    last_error: Mapped[str | None] = mapped_column(Text)
+    candidate_nodes: Mapped[list[Any]] = mapped_column(default=list)
+    traits: Mapped[list[Any]] = mapped_column(default=list)
+    extra: Mapped[JSONObject] = mapped_column(default=dict)
+    owner: Mapped[str | None] = mapped_column(index=True)
+    created_at: Mapped[datetime.datetime]
+    updated_at: Mapped[datetime.datetime | None]
 
 
 class Port(Base):
@@ -189,6 +243,9 @@ class Port(Base):
     internal_info: Mapped[JSONObject] = mapped_column(default=dict)
     pxe_enabled: Mapped[bool] = mapped_column(default=True, server_default=true())
     physical_network: Mapped[str | None] = mapped_column(String(64))
+    portgroup_uuid: Mapped[str | None] = mapped_column(
+        String(36), ForeignKey("portgroups.uuid", ondelete="SET NULL"), index=True
+    )
     is_smartnic: Mapped[bool] = mapped_column(default=False, server_default=false())
     description: Mapped[str | None] = mapped_column(Text)
     vendor: Mapped[str | None]
@@ -198,6 +255,176 @@ class Port(Base):
     )
     created_at: Mapped[datetime.datetime]
     updated_at: Mapped[datetime.datetime | None]
+
+
+class Portgroup(Base):
+    """Several ports of a node that are bonded."""
+
+    __tablename__ = "portgroups"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    uuid: Mapped[str] = mapped_column(String(36), unique=True)
+    node_id: Mapped[int] = mapped_column(ForeignKey("nodes.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str | None] = mapped_column(unique=True)
+    address: Mapped[str | None] = mapped_column(String(18), unique=True)
+    mode: Mapped[str] = mapped_column(default="active-backup", server_default="active-backup")
+    properties: Mapped[JSONObject] = mapped_column(default=dict)
+    extra: Mapped[JSONObject] = mapped_column(default=dict)
+    internal_info: Mapped[JSONObject] = mapped_column(default=dict)
+    standalone_ports_supported: Mapped[bool] = mapped_column(default=True, server_default=true())
+    physical_network: Mapped[str | None] = mapped_column(String(64))
+    category: Mapped[str | None] = mapped_column(String(80))
+    dynamic_portgroup: Mapped[bool] = mapped_column(default=False, server_default=false())
+    created_at: Mapped[datetime.datetime]
+    updated_at: Mapped[datetime.datetime | None]
+
+
+class VolumeConnector(Base):
+    """How a node names itself to storage: an initiator (iqn, ip, mac, wwnn, wwpn)."""
+
+    __tablename__ = "volume_connectors"
+    __table_args__ = (UniqueConstraint("type", "connector_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    uuid: Mapped[str] = mapped_column(String(36), unique=True)
+    node_id: Mapped[int] = mapped_column(ForeignKey("nodes.id", ondelete="CASCADE"), index=True)
+    type: Mapped[str] = mapped_column(String(32))
+    connector_id: Mapped[str]
+    extra: Mapped[JSONObject] = mapped_column(default=dict)
+    created_at: Mapped[datetime.datetime]
+    updated_at: Mapped[datetime.datetime | None]
+
+
+class VolumeTarget(Base):
+    """A remote volume of a node; the one with ``boot_index`` 0 is booted from."""
+
+    __tablename__ = "volume_targets"
+    __table_args__ = (UniqueConstraint("node_id", "boot_index"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    uuid: Mapped[str] = mapped_column(String(36), unique=True)
+    node_id: Mapped[int] = mapped_column(ForeignKey("nodes.id", ondelete="CASCADE"), index=True)
+    volume_type: Mapped[str] = mapped_column(String(64))
+    volume_id: Mapped[str]
+    boot_index: Mapped[int]
+    properties: Mapped[JSONObject] = mapped_column(default=dict)
+    extra: Mapped[JSONObject] = mapped_column(default=dict)
+    created_at: Mapped[datetime.datetime]
+    updated_at: Mapped[datetime.datetime | None]
+
+
+class DeployTemplate(Base):
+    """Deploy steps that a deployment gets whose instance asks for the trait ``name``."""
+
+    __tablename__ = "deploy_templates"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    uuid: Mapped[str] = mapped_column(String(36), unique=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    description: Mapped[str | None]
+    steps: Mapped[list[Any]] = mapped_column(default=list)
+    extra: Mapped[JSONObject] = mapped_column(default=dict)
+    created_at: Mapped[datetime.datetime]
+    updated_at: Mapped[datetime.datetime | None]
+
+
+class Runbook(Base):
+    """Steps for cleaning or servicing, by name, for nodes that have one of its traits."""
+
+    __tablename__ = "runbooks"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    uuid: Mapped[str] = mapped_column(String(36), unique=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    description: Mapped[str | None]
+    steps: Mapped[list[Any]] = mapped_column(default=list)
+    traits: Mapped[list[Any]] = mapped_column(default=list)
+    extra: Mapped[JSONObject] = mapped_column(default=dict)
+    public: Mapped[bool] = mapped_column(default=False, server_default=false())
+    owner: Mapped[str | None] = mapped_column(index=True)
+    disable_ramdisk: Mapped[bool] = mapped_column(default=False, server_default=false())
+    created_at: Mapped[datetime.datetime]
+    updated_at: Mapped[datetime.datetime | None]
+
+
+class InspectionRule(Base):
+    """What to do with a node whose inspection found certain things."""
+
+    __tablename__ = "inspection_rules"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    uuid: Mapped[str] = mapped_column(String(36), unique=True)
+    description: Mapped[str | None] = mapped_column(Text)
+    priority: Mapped[int] = mapped_column(default=0, server_default="0")
+    phase: Mapped[str] = mapped_column(String(16), default="main", server_default="main")
+    sensitive: Mapped[bool] = mapped_column(default=False, server_default=false())
+    conditions: Mapped[list[Any]] = mapped_column(default=list)
+    actions: Mapped[list[Any]] = mapped_column(default=list)
+    created_at: Mapped[datetime.datetime]
+    updated_at: Mapped[datetime.datetime | None]
+
+
+class BiosSetting(Base):
+    """A firmware setting of a node as it was last read, with what its registry says of it."""
+
+    __tablename__ = "bios_settings"
+
+    node_id: Mapped[int] = mapped_column(
+        ForeignKey("nodes.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[str | None] = mapped_column(Text)
+    attribute_type: Mapped[str | None]
+    allowable_values: Mapped[list[Any] | None] = mapped_column(JSON())
+    lower_bound: Mapped[int | None] = mapped_column(BigInteger)
+    upper_bound: Mapped[int | None] = mapped_column(BigInteger)
+    min_length: Mapped[int | None]
+    max_length: Mapped[int | None]
+    read_only: Mapped[bool | None]
+    reset_required: Mapped[bool | None]
+    unique: Mapped[bool | None]
+    created_at: Mapped[datetime.datetime]
+    updated_at: Mapped[datetime.datetime | None]
+
+
+class FirmwareComponent(Base):
+    """A part of a node that has firmware of its own, and which versions it had and has."""
+
+    __tablename__ = "firmware_components"
+
+    node_id: Mapped[int] = mapped_column(
+        ForeignKey("nodes.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    component: Mapped[str] = mapped_column(primary_key=True)
+    initial_version: Mapped[str]
+    current_version: Mapped[str | None]
+    last_version_flashed: Mapped[str | None]
+    vendor: Mapped[str | None]
+    model: Mapped[str | None]
+    serial_number: Mapped[str | None]
+    created_at: Mapped[datetime.datetime]
+    updated_at: Mapped[datetime.datetime | None]
+
+
+class HistoryEntry(Base):
+    """One line of a node's history as the API's clients read it: how an operation ended."""
+
+    __tablename__ = "history"
+    __table_args__ = (Index("ix_history_node_id_id", "node_id", "id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    uuid: Mapped[str] = mapped_column(String(36), unique=True)
+    node_id: Mapped[int] = mapped_column(ForeignKey("nodes.id", ondelete="CASCADE"))
+    created_at: Mapped[datetime.datetime]
+    severity: Mapped[str] = mapped_column(String(16))
+    event_type: Mapped[str] = mapped_column(String(32))
+    event: Mapped[str] = mapped_column(Text)
+    conductor: Mapped[str | None]
+    user: Mapped[str | None]
+    project: Mapped[str | None]
+    state: Mapped[str | None] = mapped_column(String(15))
+    target_provision_state: Mapped[str | None] = mapped_column(String(15))
+    duration_seconds: Mapped[float | None]
 
 
 class Operation(Base):
@@ -349,16 +576,28 @@ class Conductor(Base):
 __all__ = [
     "INTERFACES",
     "Agent",
+    "Allocation",
     "Base",
+    "BiosSetting",
     "BootSpecRow",
+    "Chassis",
     "Conductor",
+    "DeployTemplate",
     "Event",
+    "FirmwareComponent",
+    "HistoryEntry",
+    "InspectionRule",
     "Inventory",
     "JSONObject",
     "Node",
+    "NodeTrait",
     "Operation",
     "Port",
+    "Portgroup",
+    "Runbook",
     "Step",
     "UTCDateTime",
+    "VolumeConnector",
+    "VolumeTarget",
     "new_uuid",
 ]

@@ -7,7 +7,6 @@ the life of a node are here: who may change what is decided by the callers.
 from __future__ import annotations
 
 import datetime
-import uuid as uuid_module
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from sqlalchemy import (
     and_,
     delete,
     false,
+    func,
     insert,
     or_,
     select,
@@ -28,7 +28,8 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from drophammer import pages, states, unique
 from drophammer.errors import Conflict, NodeLocked, NotFound
-from drophammer.model import Agent, Node, Port
+from drophammer.identity import normal_uuid
+from drophammer.model import Agent, Node, NodeTrait, Port
 from drophammer.pages import Page
 from drophammer.store import locked_message
 
@@ -45,11 +46,20 @@ _AGENT: dict[str, Any] = {
     "agent_beats": Agent.beats,
 }
 AGENT_COLUMNS = frozenset(_AGENT)
+# In one text, so that a page of nodes stays one statement: traits have no commas.
+_TRAITS = (
+    select(func.aggregate_strings(NodeTrait.trait, ","))
+    .where(NodeTrait.node_id == Node.id)
+    .correlate(Node)
+    .scalar_subquery()
+)
+_DERIVED: dict[str, Any] = {**_AGENT, "traits": _TRAITS}
 COLUMNS = frozenset(column.name for column in Node.__table__.columns)
 SHOWN_AGENT = frozenset({"agent_url", "agent_version", "agent_last_beat", "agent_has_token"})
 ALWAYS = frozenset({"id", "uuid"})
 
 FILTERS: dict[str, Callable[[Any], ColumnElement[bool]]] = {
+    "chassis_uuid": lambda uuid: Node.chassis_uuid == uuid,
     "associated": lambda yes: _set(Node.instance_uuid, yes),
     "conductor_group": lambda group: Node.conductor_group == group,
     "description_contains": lambda text: Node.description.contains(text, autoescape=True),
@@ -130,6 +140,12 @@ def in_state(session: Session, state: str, columns: Collection[str]) -> Sequence
     return _rows(session, _select(columns).where(Node.provision_state == state))
 
 
+def any_in_chassis(session: Session, chassis_uuid: str) -> bool:
+    """Whether a chassis holds any node."""
+    query = select(Node.id).where(Node.chassis_uuid == chassis_uuid).limit(1)
+    return session.execute(query).first() is not None
+
+
 def create(session: Session, values: Mapping[str, Any]) -> Row:
     """Add a node and return it whole. Raises Conflict for a uuid, name or instance in use."""
     query = insert(Node).values(**values).returning(*Node.__table__.columns)
@@ -195,22 +211,11 @@ def not_found(ident: str) -> NotFound:
     return NotFound(f"Node {ident} could not be found.")
 
 
-def normal_uuid(text: str) -> str | None:
-    """A UUID in its usual spelling, or None when ``text`` is none."""
-    if len(text) not in (32, 36):
-        return None
-    try:
-        found = uuid_module.UUID(text)
-    except ValueError:
-        return None
-    return str(found) if text.replace("-", "").lower() == found.hex else None
-
-
 def _select(columns: Collection[str]) -> Select[Any]:
     wanted: Iterable[str] = sorted(ALWAYS | set(columns))
     query = select(
         *(
-            _AGENT[name].label(name) if name in _AGENT else Node.__table__.columns[name]
+            _DERIVED[name].label(name) if name in _DERIVED else Node.__table__.columns[name]
             for name in wanted
         )
     ).select_from(Node)

@@ -1,0 +1,83 @@
+"""What a handler takes and gives, as data beside it.
+
+The gate checks requests by it, and the OpenAPI document is written from it: what is
+described and what is enforced cannot differ.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import jsonschema_rs
+
+from api.fields import Table
+
+if TYPE_CHECKING:
+    from api.call import Reply
+
+Handler = Callable[..., "Reply"]
+Schema = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A handler ``(call, *path parts) -> Reply`` and its contract.
+
+    ``query`` maps each query argument to its first minor version; None lets anything
+    pass. ``body`` is the JSON schema of the body (None: the handler looks for itself).
+    ``creates`` and ``patches`` name the table that says what a POST or a PATCH takes.
+    ``limit`` is the setting with the largest size of the body. ``status`` is that of
+    success. ``shows`` and ``lists`` name the table of what comes back, ``reply`` is its
+    schema where that is no table's.
+    """
+
+    handle: Handler
+    query: Mapping[str, int] | None = field(default_factory=dict)
+    body: Schema | None = None
+    optional: bool = False
+    creates: Table | None = None
+    patches: Table | None = None
+    limit: str = "max_json_body_size"
+    status: int = 200
+    shows: Table | None = None
+    lists: Table | None = None
+    reply: Schema | None = None
+    summary: str = ""
+
+    def __call__(self, call: Any, *parts: str) -> Reply:
+        """Run the handler."""
+        return self.handle(call, *parts)
+
+    @functools.cached_property
+    def validator(self) -> jsonschema_rs.Validator | None:
+        """``body``, compiled at the first use: it costs more than using it."""
+        if self.body is None:
+            return None
+        return jsonschema_rs.validator_for(dict(self.body), mask="the value")
+
+    @property
+    def text(self) -> str:
+        """What it does, in a line."""
+        return self.summary or (self.handle.__doc__ or "").partition("\n")[0]
+
+
+def takes(**contract: Any) -> Callable[[Handler], Endpoint]:
+    """Make a handler an endpoint; see ``Endpoint`` for what may be said."""
+
+    def wrap(handler: Handler) -> Endpoint:
+        return Endpoint(handler, **contract)
+
+    return wrap
+
+
+def closed(properties: Schema, required: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The schema of an object with just these properties."""
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": list(required),
+        "additionalProperties": False,
+    }

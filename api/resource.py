@@ -1,0 +1,247 @@
+"""What all nouns have in common: list, show, create, patch, delete.
+
+A noun is a table of fields and its rows, in a file of its own; where it differs it
+overrides a hook. ``NodeResource`` is for what belongs to a node: it can only change
+while nobody holds the node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from api import nodes, paging, patch
+from api.call import Call, Reply
+from api.endpoint import Endpoint
+from api.fields import Table
+from api.names import check_ident, check_name
+from api.view import columns
+from drophammer import nodes as node_rows
+from drophammer.errors import Invalid, NotFound
+from drophammer.identity import normal_uuid
+from drophammer.model import new_uuid
+from drophammer.rows import NODE_COLUMNS, Row, Rows
+
+
+class Resource:
+    """One noun: its handlers as endpoints, its particulars as hooks.
+
+    ``filters`` maps the query arguments of lists to their first minor versions.
+    ``names_since`` is the first version in which a URL may have a name for a UUID.
+    """
+
+    filters: Mapping[str, int] = {}
+    required: tuple[str, ...] = ()
+    names_since = 1
+    fields_since = 8
+    detail_since = 1
+
+    def __init__(self, table: Table, rows: Rows, path: str = "") -> None:
+        self.table = table
+        self.rows = rows
+        self.path = path or table.plural
+        full = {**paging.ARGUMENTS, **self.filters}
+        brief = {**full, "fields": self.fields_since, "detail": self.detail_since}
+        noun, plural = table.noun, table.plural
+        self.index = Endpoint(self._index, brief, lists=table, summary=f"List {plural}.")
+        self.detail = Endpoint(
+            self._detail, full, lists=table, summary=f"List {plural} with all fields."
+        )
+        self.show = Endpoint(
+            self._show, {"fields": self.fields_since}, shows=table, summary=f"Show a {noun}."
+        )
+        self.create = Endpoint(
+            self._create, creates=table, status=201, shows=table, summary=f"Create a {noun}."
+        )
+        self.update = Endpoint(
+            self._update, patches=table, shows=table, summary=f"Change a {noun}."
+        )
+        self.delete = Endpoint(self._delete, status=204, summary=f"Delete a {noun}.")
+
+    # Hooks
+
+    def narrowed(self, call: Call) -> dict[str, Any]:
+        """The rows' filters that a list's query asks for. Raises Invalid."""
+        return {}
+
+    def normalised(self, values: dict[str, Any], version: int) -> dict[str, Any]:
+        """Values checked beyond their schema, as they are stored. Raises Invalid."""
+        if values.get("name") is not None and "name" in self.table.fields:
+            check_name(values["name"], self.table.noun, version)
+        if values.get("uuid") is not None:
+            values["uuid"] = normal_uuid(values["uuid"])
+        return values
+
+    def prepare(self, call: Call, session: Session, values: dict[str, Any]) -> dict[str, Any]:
+        """What a new row is made of, checked against others; returns its joined columns."""
+        return {}
+
+    def check_change(self, call: Call, session: Session, row: Row, changed: dict[str, Any]) -> None:
+        """Raise when the row cannot change so now. May add to ``changed``."""
+
+    def check_remove(self, call: Call, session: Session, row: Row) -> None:
+        """Raise when the row cannot be deleted now."""
+
+    def changed(self, call: Call) -> None:
+        """A row was created, changed or deleted, and that is committed."""
+
+    # Handlers
+
+    def listing(self, call: Call, filters: Mapping[str, Any], *, detail: bool = False) -> Reply:
+        """A page of what passes ``filters`` and the query's own."""
+        fields = (
+            self.table.visible(call.version)
+            if detail
+            else paging.shown(call.query, self.table, call.version)
+        )
+        page = paging.asked(call.query, self.table, call.version, call.settings.max_limit)
+        narrowed = {**self.narrowed(call), **filters}
+        with call.store.read() as session:
+            rows = self.rows.page(session, narrowed, page, columns(fields))
+        view = call.view()
+        items = [view.show(row, fields) for row in rows]
+        last = rows[-1]["uuid"] if rows else None
+        url = f"{call.base}{call.path}"
+        return Reply(body=paging.document(self.table.plural, items, url, call.query, page, last))
+
+    def find(
+        self,
+        call: Call,
+        session: Session,
+        ident: str,
+        wanted: Collection[str],
+        *,
+        lock: bool = False,
+    ) -> Row:
+        """The row that a URL names. Raises Invalid or NotFound."""
+        check_ident(ident, self.table.noun)
+        if normal_uuid(ident) is None and call.version < self.names_since:
+            raise self.rows.not_found(ident)
+        return self.rows.find(session, ident, wanted, lock=lock)
+
+    def _index(self, call: Call) -> Reply:
+        return self.listing(call, {})
+
+    def _detail(self, call: Call) -> Reply:
+        return self.listing(call, {}, detail=True)
+
+    def _show(self, call: Call, ident: str) -> Reply:
+        chosen = call.query.names("fields")
+        fields = (
+            self.table.chosen(chosen, call.version) if chosen else self.table.visible(call.version)
+        )
+        with call.store.read() as session:
+            row = self.find(call, session, ident, columns(fields))
+        return Reply(body=call.view().show(row, fields))
+
+    def _create(self, call: Call) -> Reply:
+        values = self.normalised(self._new(call), call.version)
+        values["uuid"] = values.get("uuid") or new_uuid()
+        values["created_at"] = call.store.clock.now()
+        with call.store.write() as session:
+            joined = self.prepare(call, session, values)
+            row = self.rows.create(session, values)
+        self.changed(call)
+        location = f"{call.base}/v1/{self.path}/{row['uuid']}"
+        return Reply(201, self._shown(call, {**row, **joined}), {"Location": location})
+
+    def _update(self, call: Call, ident: str) -> Reply:
+        steps = patch.parse(call.body(), self.table, call.version)
+        self._check_steps(steps)
+
+        def change(session: Session) -> Row:
+            row = self.find(call, session, ident, self._for_change, lock=True)
+            touched = patch.apply(steps, {n: row.get(n) for n in self.table.fields}, self.table)
+            self.table.check_values(touched)
+            touched = self.normalised(touched, call.version)
+            changed = {name: value for name, value in touched.items() if value != row[name]}
+            self.check_change(call, session, row, changed)
+            if changed:
+                changed["updated_at"] = call.store.clock.now()
+                self.rows.change(session, row["id"], changed)
+            return {**row, **changed}
+
+        row = call.write_when_free(change)
+        self.changed(call)
+        return Reply(body=self._shown(call, row))
+
+    def _delete(self, call: Call, ident: str) -> Reply:
+        def remove(session: Session) -> None:
+            row = self.find(call, session, ident, self._for_change, lock=True)
+            self.check_remove(call, session, row)
+            self.rows.remove(session, row["id"])
+
+        call.write_when_free(remove)
+        self.changed(call)
+        return Reply(204)
+
+    # Details
+
+    @property
+    def _for_change(self) -> frozenset[str]:
+        return self.rows.columns | set(self.rows.joined)
+
+    def _new(self, call: Call) -> dict[str, Any]:
+        return self.table.check_new(call.body(), call.version, self.required)
+
+    def _check_steps(self, steps: list[patch.Step]) -> None:
+        for step in steps:
+            if step.op == "remove" and not step.path and step.root in self.required:
+                raise Invalid(
+                    f"A {self.table.noun} cannot be without {step.root}; replace it instead."
+                )
+
+    def _shown(self, call: Call, row: Row) -> dict[str, Any]:
+        return call.view().show(row, self.table.visible(call.version))
+
+
+class NodeResource(Resource):
+    """A noun whose rows belong to nodes: ``node_uuid`` on the wire, ``node_id`` in the table."""
+
+    def prepare(self, call: Call, session: Session, values: dict[str, Any]) -> dict[str, Any]:
+        """Find the node that the body names. Raises Invalid."""
+        ident = values.pop("node_uuid")
+        try:
+            node = node_rows.find(session, ident, _OF_NODE)
+        except NotFound as error:
+            # The node is named in the body: what is wrong is the body, not the address.
+            raise Invalid(error.message) from error
+        call.node = node["uuid"]
+        values["node_id"] = node["id"]
+        return {name: node[name.removeprefix("node_")] for name in NODE_COLUMNS}
+
+    def find(
+        self,
+        call: Call,
+        session: Session,
+        ident: str,
+        wanted: Collection[str],
+        *,
+        lock: bool = False,
+    ) -> Row:
+        """The row that a URL names, and its node for the access log."""
+        row = super().find(call, session, ident, {*wanted, "node_uuid"}, lock=lock)
+        call.node = row["node_uuid"]
+        return row
+
+    def check_change(self, call: Call, session: Session, row: Row, changed: dict[str, Any]) -> None:
+        """Raise NodeLocked when somebody holds the node."""
+        self.check_free(call, row)
+
+    def check_remove(self, call: Call, session: Session, row: Row) -> None:
+        """Raise NodeLocked when somebody holds the node."""
+        self.check_free(call, row)
+
+    def check_free(self, call: Call, row: Row) -> None:
+        """Raise NodeLocked when somebody holds the row's node."""
+        node_rows.check_free({**row, "uuid": row["node_uuid"]}, call.store.clock.now())
+
+    def of_node(self, call: Call, ident: str, *, detail: bool = False) -> Reply:
+        """A page of what belongs to one node."""
+        row = nodes.find(call, ident, ())
+        return self.listing(call, {"node_id": row["id"]}, detail=detail)
+
+
+_OF_NODE = frozenset(name.removeprefix("node_") for name in NODE_COLUMNS)

@@ -1,0 +1,163 @@
+"""The queries that every noun needs, on one table: find, page, create, change, remove.
+
+Rows are plain mappings with just the columns asked for. ``joined`` gives columns of
+the node a row belongs to. What is special about a noun is in the noun's own file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, Table, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from drophammer import pages, unique
+from drophammer.errors import Conflict, Invalid, NotFound
+from drophammer.identity import normal_uuid
+from drophammer.model import Base, Node
+from drophammer.pages import Page
+
+Row = dict[str, Any]
+ALWAYS = frozenset({"id", "uuid"})
+
+# What a change of something that belongs to a node must know of the node.
+NODE_COLUMNS: dict[str, Any] = {
+    "node_uuid": Node.uuid,
+    "node_provision_state": Node.provision_state,
+    "node_power_state": Node.power_state,
+    "node_maintenance": Node.maintenance,
+    "node_instance_uuid": Node.instance_uuid,
+    "lease_owner": Node.lease_owner,
+    "lease_host": Node.lease_host,
+    "lease_purpose": Node.lease_purpose,
+    "lease_expires": Node.lease_expires,
+}
+
+
+class Rows:
+    """One table.
+
+    ``noun`` is its name in messages; ``of_node`` says that its rows belong to nodes;
+    ``filters`` are the ways to narrow a list. ``taken`` maps a unique column, the first
+    one where several are unique together, to how a message names what is in use, with
+    the columns' values in braces.
+    """
+
+    def __init__(
+        self,
+        model: type[Base],
+        noun: str,
+        *,
+        of_node: bool = False,
+        filters: Mapping[str, Callable[[Any], ColumnElement[bool]]] | None = None,
+        taken: Mapping[str, str] | None = None,
+    ) -> None:
+        table = model.__table__
+        assert isinstance(table, Table)
+        self.table = table
+        self.noun = noun
+        self.of_node = of_node
+        self.filters = dict(filters or {})
+        self.columns = frozenset(column.name for column in table.columns)
+        self.joined = NODE_COLUMNS if of_node else {}
+        self._taken = {"uuid": "uuid {uuid}", **(taken or {})}
+        self._named = "name" in table.columns
+
+    def find(
+        self, session: Session, ident: str, columns: Collection[str], *, lock: bool = False
+    ) -> Row:
+        """One row by UUID (any spelling) or name. Raises NotFound.
+
+        ``lock`` keeps others from changing it, and its node, until the transaction ends.
+        """
+        wanted = normal_uuid(ident)
+        if wanted is None and not self._named:
+            raise self.not_found(ident)
+        name = self.table.columns["uuid" if wanted is not None else "name"]
+        query = self._select(columns).where(name == (wanted or ident))
+        if lock:
+            query = query.with_for_update()
+        row = session.execute(query).mappings().one_or_none()
+        if row is None:
+            raise self.not_found(ident)
+        return dict(row)
+
+    def referred(self, session: Session, ident: str, columns: Collection[str]) -> Row:
+        """One row that a body refers to. Raises Invalid: what is wrong is the body then."""
+        try:
+            return self.find(session, ident, columns)
+        except NotFound as error:
+            raise Invalid(error.message) from error
+
+    def page(
+        self, session: Session, filters: Mapping[str, Any], page: Page, columns: Collection[str]
+    ) -> Sequence[Row]:
+        """Some rows, in order. Raises NotFound when the marker names none."""
+        key, row_id, uuid = (self.table.columns[name] for name in (page.sort_key, "id", "uuid"))
+        after = None
+        if page.marker is not None:
+            place = session.execute(select(key, row_id).where(uuid == page.marker)).one_or_none()
+            if place is None:
+                raise self.not_found(page.marker)
+            after = (place[0], place[1])
+        query = self._select(columns).where(*self._conditions(filters))
+        found = session.execute(pages.cut(query, page, key, row_id, after)).mappings()
+        return [dict(row) for row in found]
+
+    def count(self, session: Session, filters: Mapping[str, Any]) -> int:
+        """How many rows there are."""
+        query = select(func.count()).select_from(self.table).where(*self._conditions(filters))
+        return session.execute(query).scalar_one()
+
+    def create(self, session: Session, values: Mapping[str, Any]) -> Row:
+        """Add a row and return its own columns. Raises Conflict for what is in use already."""
+        query = insert(self.table).values(**values).returning(*self.table.columns)
+        try:
+            return dict(session.execute(query).mappings().one())
+        except IntegrityError as error:
+            self._explain(error, values)
+            raise
+
+    def change(self, session: Session, row_id: int, values: Mapping[str, Any]) -> None:
+        """Write columns of a row. Raises Conflict for what is in use already."""
+        query = update(self.table).where(self.table.columns["id"] == row_id).values(**values)
+        try:
+            session.execute(query)
+        except IntegrityError as error:
+            self._explain(error, values)
+            raise
+
+    def remove(self, session: Session, row_id: int) -> None:
+        """Delete a row."""
+        session.execute(delete(self.table).where(self.table.columns["id"] == row_id))
+
+    def not_found(self, ident: str) -> NotFound:
+        """The error for a row that is not there. Clients match on this text."""
+        return NotFound(f"{self.noun} {ident} could not be found.")
+
+    def _conditions(self, filters: Mapping[str, Any]) -> list[ColumnElement[bool]]:
+        return [self.filters[name](value) for name, value in filters.items()]
+
+    def _select(self, columns: Collection[str]) -> Select[Any]:
+        wanted = sorted(ALWAYS | set(columns))
+        query = select(
+            *(
+                self.joined[name].label(name) if name in self.joined else self.table.columns[name]
+                for name in wanted
+            )
+        ).select_from(self.table)
+        if self.of_node:
+            query = query.join(Node, Node.id == self.table.columns["node_id"])
+        return query
+
+    def _explain(self, error: IntegrityError, values: Mapping[str, Any]) -> None:
+        """Raise Conflict when ``error`` says that something is in use."""
+        column = unique.collided(error, self.table.name, self._taken)
+        if column is None:
+            return
+        what = self._taken[column].format_map(
+            {name: values.get(name, "it") for name in self.columns}
+        )
+        raise Conflict(f"A {self.noun.lower()} with {what} already exists.") from error
