@@ -35,10 +35,11 @@ check: ## the inner loop: format, lint, types, imports, unit and functional test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m embedded.generated --check
-	$(PYTEST) -q -rs -n 4 --dist loadfile tests/unit tests/functional tests/contract
+	$(PYTEST) -q -rs -n 4 --dist loadfile -m "not slow" tests/unit tests/functional tests/contract
 
 test: check ## everything: the inner loop, packaging and booted machines
 	$(PYTEST) -q tests/integration
+	$(PYTEST) -q -m slow tests/contract
 	$(PYTEST) -q -rs -m e2e tests/e2e
 
 e2e: ## only the tests that boot machines

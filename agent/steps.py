@@ -1,6 +1,6 @@
-"""The deploy and clean steps that this agent offers, and running one by its object.
+"""The deploy, clean and service steps that this agent offers, and running one by its object.
 
-The same loop for both kinds; what a step does is in ``install.py`` and
+The same loop for all kinds; what a step does is in ``install.py`` and
 ``erase.py``.
 """
 
@@ -86,26 +86,29 @@ _IMAGE_ARGUMENTS = {
 }
 _ERASE_METADATA = ("erase_devices_metadata", _erase_metadata)
 
-DEPLOY_STEPS = (
-    Step("write_image", 0, _write_image, _IMAGE_ARGUMENTS),
-    Step(_ERASE_METADATA[0], 0, _ERASE_METADATA[1]),
-)
-CLEAN_STEPS = (
-    Step("erase_devices", 10, _erase_devices, abortable=True),
-    Step(_ERASE_METADATA[0], 99, _ERASE_METADATA[1], abortable=True),
-)
+#: By kind. A deployed machine has nothing that this agent would do to it.
+OFFERED: dict[str, tuple[Step, ...]] = {
+    "deploy": (
+        Step("write_image", 0, _write_image, _IMAGE_ARGUMENTS),
+        Step(_ERASE_METADATA[0], 0, _ERASE_METADATA[1]),
+    ),
+    "clean": (
+        Step("erase_devices", 10, _erase_devices, abortable=True),
+        Step(_ERASE_METADATA[0], 99, _ERASE_METADATA[1], abortable=True),
+    ),
+    "service": (),
+}
 
 
-def offered(steps: tuple[Step, ...], key: str) -> Json:
-    """The answer of ``get_deploy_steps`` (key "deploy_steps") or ``get_clean_steps``."""
+def offered(kind: str) -> Json:
+    """The answer of ``get_deploy_steps`` and its like."""
     return {
-        key: {MANAGER: [step.as_wire() for step in steps]},
+        f"{kind}_steps": {MANAGER: [step.as_wire() for step in OFFERED[kind]]},
         "hardware_manager_version": dict(VERSION),
     }
 
 
 def execute(
-    steps: tuple[Step, ...],
     kind: str,
     context: Context,
     progress: Progress,
@@ -113,7 +116,7 @@ def execute(
     node: object,
     version: object,
 ) -> Json:
-    """Run one step; ``kind`` is "deploy" or "clean". The result names the step as it came.
+    """Run one step; ``kind`` is one of ``OFFERED``. The result names the step as it came.
 
     Raises VersionMismatch, InvalidCommandParams and what the step raises.
     """
@@ -121,7 +124,7 @@ def execute(
         raise VersionMismatch(f"this ramdisk's steps are {VERSION!r}, asked for {version!r}")
     if not isinstance(wanted, dict) or not isinstance(node, dict):
         raise InvalidCommandParams("step and node must be objects")
-    step = next((step for step in steps if step.name == wanted.get("step")), None)
+    step = next((step for step in OFFERED[kind] if step.name == wanted.get("step")), None)
     if step is None or wanted.get("interface", "deploy") != "deploy":
         raise InvalidCommandParams(
             f"this agent has no {kind} step {wanted.get('step')!r} on the interface"

@@ -16,9 +16,9 @@ import secrets
 import threading
 
 import bcrypt
-from flask import Request, Response
+from flask import Request
 
-from api.errors import answer
+from api.errors import Unauthorized
 from api.settings import HTTP_BASIC
 from drophammer.errors import Invalid
 
@@ -28,14 +28,6 @@ LOG = logging.getLogger(__name__)
 BCRYPT_BYTES = 72
 REMEMBERED = 1000
 _PREFIXES = (b"$2y$", b"$2a$", b"$2b$")
-
-
-class Refusal(Exception):
-    """The credentials do not do. ``response`` says so in HTTP basic's own shape."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.response = _refusal(status, message)
 
 
 class PasswordFile:
@@ -52,7 +44,7 @@ class PasswordFile:
         self._lock = threading.Lock()
 
     def check(self, request: Request) -> str:
-        """The user of a request. Raises Refusal."""
+        """The user of a request. Raises Unauthorized."""
         user, password = _credentials(request.headers.get("Authorization"))
         hashes = self._hashes()
         stored = hashes.get(user)
@@ -65,7 +57,7 @@ class PasswordFile:
         # An unknown user costs the same time as a known one: names cannot be tried out.
         right = _matches(password, stored or next(iter(hashes.values()), b""))
         if stored is None or not right:
-            raise Refusal(401, "Incorrect username or password")
+            raise Unauthorized(401, "Incorrect username or password")
         with self._lock:
             if len(self._right) >= REMEMBERED:
                 self._right.clear()
@@ -77,7 +69,7 @@ class PasswordFile:
             lines = self._path.read_bytes().splitlines()
         except OSError as error:
             LOG.error("the password file cannot be read: %s", error)
-            raise Refusal(401, "Incorrect username or password") from error
+            raise Unauthorized(401, "Incorrect username or password") from error
         pairs = (line.strip().partition(b":") for line in lines)
         return {user: hashed for user, _, hashed in pairs if user and hashed.startswith(_PREFIXES)}
 
@@ -106,16 +98,16 @@ def is_loopback(host: str) -> bool:
 
 def _credentials(header: str | None) -> tuple[bytes, bytes]:
     if not header:
-        raise Refusal(401, "Authorization required")
+        raise Unauthorized(401, "Authorization required")
     scheme, _, encoded = header.strip().partition(" ")
     if scheme.lower() != "basic":
-        raise Refusal(400, "Authorization header is not of the type Basic")
+        raise Unauthorized(400, "Authorization header is not of the type Basic")
     try:
         user, colon, password = base64.b64decode(encoded.strip(), validate=True).partition(b":")
     except (binascii.Error, ValueError):
         user, colon, password = b"", b"", b""
     if not colon:
-        raise Refusal(400, "Authorization header cannot be parsed")
+        raise Unauthorized(400, "Authorization header cannot be parsed")
     return user, password
 
 
@@ -124,10 +116,3 @@ def _matches(password: bytes, hashed: bytes) -> bool:
         return bcrypt.checkpw(password[:BCRYPT_BYTES], hashed)
     except ValueError:
         return False
-
-
-def _refusal(status: int, message: str) -> Response:
-    response = answer(status, {"error": {"message": message, "code": status}})
-    if status == 401:
-        response.headers["WWW-Authenticate"] = 'Basic realm="Baremetal API"'
-    return response

@@ -1,7 +1,7 @@
 """One request as a handler sees it, and what a handler answers.
 
 Handlers are plain functions ``(call, *path parts) -> Reply``; nothing in them
-knows Flask.
+knows WSGI.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import contextlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import IO, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy.orm import Session
 
@@ -26,6 +26,9 @@ from drophammer.errors import NodeLocked, Unavailable
 from drophammer.hardware import Hardware
 from drophammer.store import Store
 
+if TYPE_CHECKING:
+    from api.description import Description
+
 T = TypeVar("T")
 
 
@@ -38,12 +41,13 @@ class Services:
     bus: Bus
     hardware: Hardware
     resources: frozenset[str]
+    description: Description
     resolver: Resolver = field(default_factory=Resolver)
 
 
 @dataclass(frozen=True)
 class Reply:
-    """Status, JSON body (None: no body at all) and extra headers."""
+    """Status, JSON body (None: no body at all, bytes: written already) and extra headers."""
 
     status: int = 200
     body: Any = None
@@ -94,11 +98,11 @@ class Call:
         """How this request sees rows."""
         return View(self.version, self.base, self.store.clock.now(), self.hardware)
 
-    def conductor(self, method: str, **arguments: Any) -> Any:
+    def conductor(self, method: str, /, **arguments: Any) -> Any:
         """Have a conductor do something and wait for its answer."""
         return self.services.bus.call("conductor", method, **arguments)
 
-    def tell_conductor(self, method: str, **arguments: Any) -> None:
+    def tell_conductor(self, method: str, /, **arguments: Any) -> None:
         """Nudge a conductor. It is only a nudge: what matters has been written already."""
         with contextlib.suppress(Unavailable):
             self.services.bus.cast("conductor", method, **arguments)

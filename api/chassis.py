@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from api import nodes
 from api.call import Call, Reply
 from api.endpoint import takes
-from api.fields import OBJECT, TEXT_OR_NULL, UUID, Field, Row, Table
+from api.fields import LINKS, OBJECT, TEXT_OR_NULL, TIME, UUID, Field, Row, Table
 from api.node_fields import NODE
 from api.resource import Resource
 from api.view import View
@@ -35,10 +35,10 @@ TABLE = Table(
         Field("uuid", 1, UUID, create=True, sort=True),
         Field("description", 1, TEXT_OR_NULL, create=True, patch=True, sort=True),
         Field("extra", 1, OBJECT, create=True, patch=True, default={}),
-        Field("created_at", 1, sort=True),
-        Field("updated_at", 1, sort=True),
-        Field("links", 1, columns=("uuid",), show=_links),
-        Field("nodes", 1, columns=("uuid",), show=_nodes),
+        Field("created_at", 1, TIME, sort=True),
+        Field("updated_at", 1, TIME, sort=True),
+        Field("links", 1, LINKS, columns=("uuid",), show=_links),
+        Field("nodes", 1, {"type": "array", "items": LINKS}, columns=("uuid",), show=_nodes),
     ],
     brief=("uuid", "description", "links"),
 )

@@ -7,7 +7,7 @@ from typing import Any
 from api import paging
 from api.call import Call, Reply
 from api.endpoint import takes
-from api.fields import Field, Row, Table
+from api.fields import BOOLEAN, LINKS, TEXT, TEXTS, TIME, Field, Row, Table
 from api.view import View
 from drophammer import hardware
 from drophammer.model import Conductor
@@ -21,13 +21,13 @@ CONDUCTOR = Table(
     "conductor",
     "conductors",
     [
-        Field("hostname", sort=True),
-        Field("conductor_group", sort=True),
-        Field("alive"),
-        Field("drivers"),
-        Field("created_at", sort=True),
-        Field("updated_at"),
-        Field("links", show=_links),
+        Field("hostname", 1, TEXT, sort=True),
+        Field("conductor_group", 1, {"type": "string"}, sort=True),
+        Field("alive", 1, BOOLEAN),
+        Field("drivers", 1, TEXTS),
+        Field("created_at", 1, TIME, sort=True),
+        Field("updated_at", 1, TIME),
+        Field("links", 1, LINKS, show=_links),
     ],
     brief=("hostname", "conductor_group", "alive", "links"),
 )
@@ -35,7 +35,7 @@ CONDUCTOR = Table(
 
 @takes(query={**paging.ARGUMENTS, "fields": 1, "detail": 1}, lists=CONDUCTOR)
 def index(call: Call) -> Reply:
-    """GET /v1/conductors"""
+    """List the conductors, alive or not."""
     query = call.query
     fields = paging.shown(query, CONDUCTOR, call.version)
     page = paging.asked(query, CONDUCTOR, call.version, call.settings.max_limit)
@@ -50,7 +50,7 @@ def index(call: Call) -> Reply:
 
 @takes(query={"fields": 1}, shows=CONDUCTOR)
 def show(call: Call, hostname: str) -> Reply:
-    """GET /v1/conductors/{hostname}"""
+    """Show a conductor."""
     chosen = call.query.names("fields")
     fields = CONDUCTOR.chosen(chosen, call.version) if chosen else CONDUCTOR.visible(call.version)
     with call.store.read() as session:

@@ -6,7 +6,7 @@ from typing import Any
 
 from api.call import Call, Reply
 from api.endpoint import takes
-from api.fields import Field, Row, Table
+from api.fields import LINKS, TEXT, TEXT_OR_NULL, TEXTS, Field, Row, Table
 from api.node_fields import INTERFACE_SINCE
 from api.view import View
 from drophammer.errors import Invalid, NotFound
@@ -33,19 +33,22 @@ def _properties(row: Row, view: View) -> Any:
 
 # From 1.30, or from when the interface came if that was later.
 _INTERFACES = [
-    Field(name, max(since, DETAIL_SINCE))
+    Field(name, max(since, DETAIL_SINCE), schema)
     for kind, since in INTERFACE_SINCE.items()
-    for name in (f"default_{kind}_interface", f"enabled_{kind}_interfaces")
+    for name, schema in (
+        (f"default_{kind}_interface", TEXT_OR_NULL),
+        (f"enabled_{kind}_interfaces", TEXTS),
+    )
 ]
 DRIVER = Table(
     "driver",
     "drivers",
     [
-        Field("name"),
-        Field("hosts"),
-        Field("links", show=_links),
-        Field("properties", 14, show=_properties),
-        Field("type", 30),
+        Field("name", 1, TEXT),
+        Field("hosts", 1, TEXTS),
+        Field("links", 1, LINKS, show=_links),
+        Field("properties", 14, LINKS, show=_properties),
+        Field("type", 30, TEXT),
         *_INTERFACES,
     ],
     brief=("name", "hosts", "links", "properties", "type"),
@@ -54,7 +57,7 @@ DRIVER = Table(
 
 @takes(query={"type": 30, "detail": 30, "fields": 77}, lists=DRIVER)
 def index(call: Call) -> Reply:
-    """GET /v1/drivers"""
+    """List the hardware types that running conductors can drive."""
     query = call.query
     chosen = query.names("fields")
     if chosen and query.boolean("detail"):
@@ -74,19 +77,20 @@ def index(call: Call) -> Reply:
 
 @takes(query={"fields": 77}, shows=DRIVER)
 def show(call: Call, name: str) -> Reply:
-    """GET /v1/drivers/{name}"""
+    """Show a hardware type with its interfaces."""
     chosen = call.query.names("fields")
     fields = DRIVER.chosen(chosen, call.version) if chosen else DRIVER.visible(call.version)
-    return Reply(body=call.view().show(_row(_find(call, name)), fields))
+    return Reply(body=call.view().show(_row(known(call, name)), fields))
 
 
-@takes()
+@takes(reply={"type": "object", "additionalProperties": {"type": "string"}})
 def properties(call: Call, name: str) -> Reply:
-    """GET /v1/drivers/{name}/properties"""
-    return Reply(body=dict(_find(call, name).properties))
+    """Show what driver_info may hold for a hardware type."""
+    return Reply(body=dict(known(call, name).properties))
 
 
-def _find(call: Call, name: str) -> HardwareType:
+def known(call: Call, name: str) -> HardwareType:
+    """A driver that some running conductor has. Raises NotFound."""
     found = call.hardware.snapshot().type(name)
     if found is None:
         raise NotFound(f"Driver {name[:80]} could not be found on any running conductor.")

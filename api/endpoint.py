@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
 
-from api.fields import Table
+from api.fields import Field, Table
 
 if TYPE_CHECKING:
     from api.call import Reply
@@ -28,10 +28,12 @@ class Endpoint:
 
     ``query`` maps each query argument to its first minor version; None lets anything
     pass. ``body`` is the JSON schema of the body (None: the handler looks for itself).
-    ``creates`` and ``patches`` name the table that says what a POST or a PATCH takes.
-    ``limit`` is the setting with the largest size of the body. ``status`` is that of
-    success. ``shows`` and ``lists`` name the table of what comes back, ``reply`` is its
-    schema where that is no table's.
+    ``creates`` and ``patches`` name the table that says what a POST or a PATCH takes;
+    ``required`` are the fields that a POST must have, ``also`` those it takes beyond the
+    table. ``limit`` is the setting with the largest size of the body. ``status`` is that
+    of success, ``status_too`` another one. ``shows`` and ``lists`` name the table of what
+    comes back, ``reply`` is its schema where that is no table's, ``media`` its type where
+    that is not JSON; ``files`` says that it may be a file as well.
     """
 
     handle: Handler
@@ -39,12 +41,17 @@ class Endpoint:
     body: Schema | None = None
     optional: bool = False
     creates: Table | None = None
+    required: tuple[str, ...] = ()
+    also: Mapping[str, Field] = field(default_factory=dict)
     patches: Table | None = None
     limit: str = "max_json_body_size"
     status: int = 200
+    status_too: int | None = None
     shows: Table | None = None
     lists: Table | None = None
     reply: Schema | None = None
+    media: str = "application/json"
+    files: bool = False
     summary: str = ""
 
     def __call__(self, call: Any, *parts: str) -> Reply:
@@ -57,6 +64,11 @@ class Endpoint:
         if self.body is None:
             return None
         return jsonschema_rs.validator_for(dict(self.body), mask="the value")
+
+    @property
+    def statuses(self) -> tuple[int, ...]:
+        """Those of success."""
+        return (self.status,) if self.status_too is None else (self.status, self.status_too)
 
     @property
     def text(self) -> str:

@@ -11,13 +11,12 @@ import json
 import logging
 import sqlite3
 
-from flask import Flask, Response, g, request
+from flask import Response
 from sqlalchemy.exc import OperationalError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
-from api import absent
 from drophammer.errors import DrophammerError
 
 LOG = logging.getLogger(__name__)
@@ -41,15 +40,34 @@ class BodyRefused(Exception):
         self.message = message
 
 
-def install(app: Flask) -> None:
-    """Let ``app`` answer every failure through the functions below."""
-    app.register_error_handler(DrophammerError, _refused)
-    app.register_error_handler(RouterError, _router)
-    app.register_error_handler(BodyRefused, _body)
-    app.register_error_handler(HTTPException, _werkzeug)
-    app.register_error_handler(OperationalError, _database)
-    app.register_error_handler(PoolTimeout, _no_database)
-    app.register_error_handler(Exception, _unexpected)
+class Unauthorized(Exception):
+    """The credentials do not do. Told in HTTP basic's own shape."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+def response(error: Exception, request_id: str) -> Response:
+    """What a failure is answered with. What is the service's own fault is logged."""
+    match error:
+        case DrophammerError():
+            return fault(error.status, error.message)
+        case RouterError():
+            return _router(error)
+        case BodyRefused():
+            return answer(error.status, {"faultcode": "Client", "faultstring": error.message})
+        case Unauthorized():
+            return _unauthorized(error)
+        case HTTPException():
+            return _werkzeug(error)
+        case OperationalError():
+            return _database(error, request_id)
+        case PoolTimeout():
+            return _no_database(error, request_id)
+        case _:
+            return _unexpected(error, request_id)
 
 
 def fault(status: int, message: str) -> Response:
@@ -64,24 +82,24 @@ def answer(status: int, body: object) -> Response:
     return Response(json.dumps(body), status=status, mimetype="application/json")
 
 
-def _refused(error: DrophammerError) -> Response:
-    return fault(error.status, error.message)
-
-
 def _router(error: RouterError) -> Response:
     title = HTTP_STATUS_CODES.get(error.status, "Error")
     inner = {"code": error.status, "title": title, "description": error.description}
     return answer(error.status, {"error_message": json.dumps(inner)})
 
 
-def _body(error: BodyRefused) -> Response:
-    return answer(error.status, {"faultcode": "Client", "faultstring": error.message})
+def _unauthorized(error: Unauthorized) -> Response:
+    body = {"error": {"message": error.message, "code": error.status}}
+    refusal = answer(error.status, body)
+    if error.status == 401:
+        refusal.headers["WWW-Authenticate"] = 'Basic realm="Baremetal API"'
+    return refusal
 
 
 def _werkzeug(error: HTTPException) -> Response:
     status = error.code or 500
     texts = {
-        404: absent.missing(request.path),
+        404: "The resource could not be found.",
         405: "The method is not allowed for this resource.",
     }
     response = _router(RouterError(status, texts.get(status, error.description or error.name)))
@@ -91,28 +109,24 @@ def _werkzeug(error: HTTPException) -> Response:
     return response
 
 
-def _database(error: OperationalError) -> Response:
+def _database(error: OperationalError, request_id: str) -> Response:
     # sqlite calls nearly everything an operational error; a lock is only one of them.
     code = getattr(error.orig, "sqlite_errorcode", None)
     if code is None or code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return _no_database(error)
-    LOG.error("%s: the database failed: %s", g.get("request_id"), error.orig)
-    return fault(
-        503, f"The database failed; the service's log has the details of {g.get('request_id')}."
-    )
+        return _no_database(error, request_id)
+    LOG.error("%s: the database failed: %s", request_id, error.orig)
+    return fault(503, f"The database failed; the service's log has the details of {request_id}.")
 
 
-def _no_database(error: Exception) -> Response:
+def _no_database(error: Exception, request_id: str) -> Response:
     cause = error.orig if isinstance(error, OperationalError) else error
-    LOG.error("%s: the database did not answer: %s", g.get("request_id"), cause)
+    LOG.error("%s: the database did not answer: %s", request_id, cause)
     return fault(503, "The database did not answer in time; try again in a moment.")
 
 
-def _unexpected(error: Exception) -> Response:
+def _unexpected(error: Exception, request_id: str) -> Response:
     if isinstance(error, StatementError):
         # What was to be written may hold passwords; the traceback would show it.
         error.hide_parameters = True
-    LOG.error("%s: unexpected failure", g.get("request_id"), exc_info=error)
-    return fault(
-        500, f"The service failed unexpectedly; its log has the details of {g.get('request_id')}."
-    )
+    LOG.error("%s: unexpected failure", request_id, exc_info=error)
+    return fault(500, f"The service failed unexpectedly; its log has the details of {request_id}.")

@@ -4,18 +4,33 @@ from __future__ import annotations
 
 from api import nodes
 from api.call import Call, Reply
-from api.endpoint import takes
+from api.endpoint import closed, takes
+from api.fields import OBJECT, TEXT, TIME
 from api.view import time
 from drophammer import events
 from drophammer.masking import mask
 
 DEFAULT_LIMIT = 100
 LARGEST_ID = 2**63 - 1
+_EVENT = closed(
+    {
+        "id": {"type": "integer"},
+        "at": TIME,
+        "source": TEXT,
+        "kind": TEXT,
+        "message": {"type": "string"},
+        "data": {**OBJECT, "type": ["object", "null"]},
+    }
+)
+_EVENTS = closed(
+    {"events": {"type": "array", "items": _EVENT}, "next_after": {"type": "integer"}},
+    required=("events", "next_after"),
+)
 
 
-@takes(query={"after": 1, "limit": 1})
+@takes(query={"after": 1, "limit": 1}, reply=_EVENTS)
 def index(call: Call, ident: str) -> Reply:
-    """GET /v1/nodes/{ident}/events?after=ID&limit=N: oldest first, from behind ``after``."""
+    """List what happened to a node, oldest first."""
     query = call.query
     after = query.integer("after", least=0, most=LARGEST_ID) or 0
     limit = min(query.integer("limit", least=1) or DEFAULT_LIMIT, call.settings.max_limit)

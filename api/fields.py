@@ -6,6 +6,7 @@ the JSON schema, the sort keys, the columns to read and how each value is shown.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ import jsonschema_rs
 
 from api.query import boolean
 from api.versions import text as version_text
+from api.view import Shown
 from drophammer.errors import Invalid, NotAcceptable
 
 Row = Mapping[str, Any]
@@ -21,6 +23,7 @@ Row = Mapping[str, Any]
 TEXT: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": 255}
 TEXT_OR_NULL: dict[str, Any] = {"type": ["string", "null"], "maxLength": 255}
 LONGEST = 4096
+ANY_TEXT: dict[str, Any] = {"type": ["string", "null"]}
 LONG_TEXT: dict[str, Any] = {"type": ["string", "null"], "maxLength": LONGEST}
 BOOLEAN: dict[str, Any] = {"type": "boolean"}
 BOOLEAN_OR_NULL: dict[str, Any] = {"type": ["boolean", "null"]}
@@ -31,17 +34,29 @@ UUID: dict[str, Any] = {
     "maxLength": 36,
 }
 UUID_OR_NULL: dict[str, Any] = {**UUID, "type": ["string", "null"]}
+TEXTS: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
+TIME: dict[str, Any] = {"type": ["string", "null"], "format": "date-time"}
+LINK: dict[str, Any] = {
+    "type": "object",
+    "properties": {"href": {"type": "string"}, "rel": {"type": "string"}},
+    "required": ["href", "rel"],
+    "additionalProperties": False,
+}
+LINKS: dict[str, Any] = {"type": "array", "items": LINK}
+
+
+_NUMBER = re.compile(r"-?[0-9]{1,18}")
 
 
 @dataclass(frozen=True)
 class Field:
     """One field on the wire.
 
-    ``since`` is the first minor microversion; ``create`` and ``patch`` say whether
-    POST and PATCH take it, with values that fit ``schema``. ``columns`` are what
+    ``since`` is the first minor microversion; ``schema`` is what its values fit, shown
+    or given; ``create`` and ``patch`` say whether POST and PATCH take it. ``columns`` are what
     must be read to show it (by default the column of the same name), ``show``
-    turns the row into the value. ``masked`` hides secrets inside. ``sort`` is the
-    column a list may be sorted by. ``default`` is what removing it leaves.
+    turns the row into the value. ``masked`` hides secrets inside. ``sort`` says
+    that a list may be sorted by it, or by which column. ``default`` is what removing it leaves.
     """
 
     name: str
@@ -52,15 +67,20 @@ class Field:
     columns: tuple[str, ...] | None = None
     show: Callable[[Row, Any], Any] | None = None
     masked: bool = False
-    sort: bool = False
+    sort: bool | str = False
     default: Any = None
 
-    def patched(self, value: Any) -> Any:
-        """What a patch meant: command lines send yes and no as texts."""
+    def meant(self, value: Any) -> Any:
+        """What a client meant: command lines send yes, no and numbers as texts."""
+        if not isinstance(value, str):
+            return value
         kinds = self.schema.get("type", ())
-        if isinstance(value, str) and "boolean" in ((kinds,) if isinstance(kinds, str) else kinds):
+        kinds = (kinds,) if isinstance(kinds, str) else kinds
+        if "boolean" in kinds:
             yes = boolean(value)
             return value if yes is None else yes
+        if "integer" in kinds and _NUMBER.fullmatch(value):
+            return int(value)
         return value
 
     @property
@@ -80,22 +100,32 @@ class Table:
         self.fields = {entry.name: entry for entry in fields}
         self.brief = tuple(brief)
         self._validator: jsonschema_rs.Validator | None = None
+        self._visible: dict[int, Shown] = {}
+        self._in_lists: dict[int, Shown] = {}
 
-    def visible(self, version: int) -> list[Field]:
+    def visible(self, version: int) -> Shown:
         """All fields that a version sees."""
-        return [entry for entry in self.fields.values() if entry.since <= version]
+        if version not in self._visible:
+            entries = (entry for entry in self.fields.values() if entry.since <= version)
+            self._visible[version] = Shown(entries)
+        return self._visible[version]
 
-    def chosen(self, names: Collection[str], version: int) -> list[Field]:
+    def chosen(self, names: Collection[str], version: int) -> Shown:
         """The fields named in ``fields=``. Raises Invalid or NotAcceptable."""
         unknown = sorted(set(names) - set(self.fields))
         if unknown:
             raise Invalid(f'Field(s) "{", ".join(unknown)}" are not known for {self.plural}.')
         self.check_versions(names, version)
-        return [self.fields[name] for name in dict.fromkeys((*names, "links"))]
+        # Links always come along, where there are any.
+        always = [name for name in ("links",) if name in self.fields]
+        return Shown(self.fields[name] for name in dict.fromkeys((*names, *always)))
 
-    def shown_in_lists(self, version: int) -> list[Field]:
+    def shown_in_lists(self, version: int) -> Shown:
         """The few fields of an item in a list."""
-        return [self.fields[name] for name in self.brief if self.fields[name].since <= version]
+        if version not in self._in_lists:
+            entries = (self.fields[name] for name in self.brief)
+            self._in_lists[version] = Shown(entry for entry in entries if entry.since <= version)
+        return self._in_lists[version]
 
     def check_versions(self, names: Collection[str], version: int) -> None:
         """Raise NotAcceptable for a field that is newer than the request's version."""
@@ -141,7 +171,7 @@ class Table:
         if entry is None or not entry.sort:
             raise Invalid(f"sort_key: {self.plural} cannot be sorted by {name[:80]!r}.")
         self.check_versions((name,), version)
-        return name
+        return entry.sort if isinstance(entry.sort, str) else name
 
 
 def compiled(

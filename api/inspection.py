@@ -14,11 +14,13 @@ from urllib.parse import urlsplit
 from sqlalchemy.orm import Session
 
 from api.call import Call, Reply
-from api.endpoint import takes
+from api.endpoint import closed, takes
 from api.errors import RouterError
+from api.fields import UUID
 from api.inspection_data import SCHEMA
 from api.query import Query
 from api.ramdisk import (
+    FOUND,
     LOOKUP_COLUMNS,
     check_enabled,
     found_body,
@@ -34,9 +36,15 @@ MAX_PARTS = 200_000
 _NO_ADDRESS = frozenset({"", "0.0.0.0", "::", "::/0"})
 
 
-@takes(query={"node_uuid": SINCE}, body=SCHEMA, limit="max_json_body_size_inspection", status=202)
+@takes(
+    query={"node_uuid": SINCE},
+    body=SCHEMA,
+    limit="max_json_body_size_inspection",
+    status=202,
+    reply={"anyOf": [FOUND, closed({"uuid": UUID}, required=("uuid",))]},
+)
 def receive(call: Call) -> Reply:
-    """POST /v1/continue_inspection"""
+    """Take what a ramdisk found out about its machine."""
     # The agent sends no version with its data; in between, the path did not exist.
     if 1 < call.version < SINCE:
         raise RouterError(404, "The resource could not be found.")

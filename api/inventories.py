@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from api import nodes
 from api.call import Call, Reply
-from api.endpoint import takes
+from api.endpoint import closed, takes
+from api.fields import OBJECT
 from drophammer import inventories
 from drophammer.errors import NotFound
 
 
-@takes()
+@takes(reply=closed({"inventory": OBJECT, "plugin_data": OBJECT}))
 def show(call: Call, ident: str) -> Reply:
-    """GET /v1/nodes/{ident}/inventory"""
+    """Show what inspection found on a node."""
     row = nodes.find(call, ident, ())
     with call.store.read() as session:
         found = inventories.of_node(session, row["id"])

@@ -18,7 +18,7 @@ _REASON = closed({"reason": LONG_TEXT})
 
 @takes(body=_REASON, optional=True, status=202)
 def enable(call: Call, ident: str) -> Reply:
-    """PUT /v1/nodes/{ident}/maintenance"""
+    """Set maintenance on a node."""
     body = call.body()
     reason = (body or {}).get("reason")
     values = {"maintenance": True, "maintenance_reason": reason}
@@ -28,7 +28,7 @@ def enable(call: Call, ident: str) -> Reply:
 
 @takes(status=202)
 def disable(call: Call, ident: str) -> Reply:
-    """DELETE /v1/nodes/{ident}/maintenance: also forgets the reason and the fault."""
+    """Unset maintenance of a node; its reason and fault are forgotten too."""
     values = {"maintenance": False, "maintenance_reason": None, "fault": None}
     node_id = _write(call, ident, values, "maintenance unset")
     # What a ramdisk said meanwhile was heard and not acted upon.

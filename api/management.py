@@ -5,23 +5,23 @@ from __future__ import annotations
 from api import nodes
 from api.call import Call, Reply
 from api.endpoint import closed, takes
-from api.fields import BOOLEAN_OR_NULL, TEXT
+from api.fields import BOOLEAN_OR_NULL, TEXT, TEXT_OR_NULL, TEXTS
 
 _BOOT_DEVICE = closed(
     {"boot_device": TEXT, "persistent": BOOLEAN_OR_NULL}, required=("boot_device",)
 )
 
 
-@takes()
+@takes(reply=closed({"boot_device": TEXT_OR_NULL, "persistent": BOOLEAN_OR_NULL}))
 def show_boot_device(call: Call, ident: str) -> Reply:
-    """GET /v1/nodes/{ident}/management/boot_device"""
+    """Show what a node boots from next."""
     row = nodes.find(call, ident, ())
     return Reply(body=call.conductor("get_boot_device", node_id=row["id"]))
 
 
 @takes(body=_BOOT_DEVICE, status=204)
 def set_boot_device(call: Call, ident: str) -> Reply:
-    """PUT /v1/nodes/{ident}/management/boot_device"""
+    """Set what a node boots from next."""
     body = call.body()
     row = nodes.find(call, ident, ())
     call.conductor(
@@ -33,9 +33,9 @@ def set_boot_device(call: Call, ident: str) -> Reply:
     return Reply(204)
 
 
-@takes()
+@takes(reply=closed({"supported_boot_devices": TEXTS}))
 def supported_boot_devices(call: Call, ident: str) -> Reply:
-    """GET /v1/nodes/{ident}/management/boot_device/supported"""
+    """List what a node can boot from."""
     row = nodes.find(call, ident, ())
     devices = call.conductor("supported_boot_devices", node_id=row["id"])
     return Reply(body={"supported_boot_devices": devices})

@@ -6,12 +6,16 @@ from typing import Any
 
 from api import network_data
 from api.fields import (
+    ANY_TEXT,
     BOOLEAN,
     BOOLEAN_OR_NULL,
+    LINKS,
     LONG_TEXT,
     OBJECT,
     TEXT,
     TEXT_OR_NULL,
+    TEXTS,
+    TIME,
     UUID,
     UUID_OR_NULL,
     Field,
@@ -55,7 +59,7 @@ def _reservation(row: Row, view: View) -> str | None:
 
 
 def _conductor(row: Row, view: View) -> str | None:
-    return view.conductors.conductor_of(row["driver"], row["conductor_group"])
+    return view.conductor_of(row["driver"], row["conductor_group"])
 
 
 def agent_info(row: Row) -> dict[str, Any]:
@@ -77,7 +81,7 @@ def _below(name: str, since: int) -> Field:
     def show(row: Row, view: View) -> Any:
         return view.links("nodes", row["uuid"], name)
 
-    return Field(name, since, columns=("uuid",), show=show)
+    return Field(name, since, LINKS, columns=("uuid",), show=show)
 
 
 _INTERFACES = [
@@ -91,7 +95,7 @@ FIELDS: list[Field] = [
     Field("name", 5, TEXT_OR_NULL, create=True, patch=True, sort=True),
     Field("driver", 1, TEXT, create=True, patch=True, sort=True),
     Field("driver_info", 1, OBJECT, create=True, patch=True, masked=True, default={}),
-    Field("driver_internal_info", 3, columns=tuple(sorted(nodes.SHOWN_AGENT)),
+    Field("driver_internal_info", 3, OBJECT, columns=tuple(sorted(nodes.SHOWN_AGENT)),
           show=lambda row, view: agent_info(row), masked=True),
     Field("properties", 1, OBJECT, create=True, patch=True, default={}),
     Field("instance_info", 1, OBJECT, create=True, patch=True, masked=True, default={}),
@@ -99,21 +103,22 @@ FIELDS: list[Field] = [
     Field("instance_uuid", 1, UUID_OR_NULL, create=True, patch=True, sort=True),
     Field("instance_name", 104, TEXT_OR_NULL, create=True, patch=True, sort=True),
     Field("chassis_uuid", 1, UUID_OR_NULL, create=True, patch=True, sort=True),
-    Field("power_state", 1, sort=True),
-    Field("target_power_state", 1, sort=True),
-    Field("provision_state", 1, show=_provision_state, sort=True),
-    Field("target_provision_state", 1, sort=True),
-    Field("provision_updated_at", 1, sort=True),
-    Field("last_error", 1, sort=True),
+    Field("power_state", 1, TEXT_OR_NULL, sort=True),
+    Field("target_power_state", 1, TEXT_OR_NULL, sort=True),
+    Field("provision_state", 1, {"enum": [*states.STATES, None]}, show=_provision_state, sort=True),
+    Field("target_provision_state", 1, TEXT_OR_NULL, sort=True),
+    Field("provision_updated_at", 1, TIME, sort=True),
+    Field("last_error", 1, ANY_TEXT, sort=True),
     Field("maintenance", 1, BOOLEAN, create=True, patch=True, sort=True, default=False),
-    Field("maintenance_reason", 1, sort=True),
-    Field("fault", 42, sort=True),
-    Field("reservation", 1, columns=tuple(sorted(nodes.LEASE_COLUMNS)), show=_reservation),
+    Field("maintenance_reason", 1, LONG_TEXT, sort=True),
+    Field("fault", 42, TEXT_OR_NULL, sort=True),
+    Field("reservation", 1, TEXT_OR_NULL, columns=tuple(sorted(nodes.LEASE_COLUMNS)),
+          show=_reservation, sort="lease_host"),
     Field("console_enabled", 1, BOOLEAN, create=True, sort=True),
-    Field("created_at", 1, sort=True),
-    Field("updated_at", 1, sort=True),
-    Field("inspection_started_at", 6, sort=True),
-    Field("inspection_finished_at", 6, sort=True),
+    Field("created_at", 1, TIME, sort=True),
+    Field("updated_at", 1, TIME, sort=True),
+    Field("inspection_started_at", 6, TIME, sort=True),
+    Field("inspection_finished_at", 6, TIME, sort=True),
     Field("clean_step", 7, OBJECT, masked=True),
     Field("deploy_step", 44, OBJECT, masked=True),
     Field("service_step", 87, OBJECT, masked=True),
@@ -122,16 +127,16 @@ FIELDS: list[Field] = [
     *_INTERFACES,
     Field("resource_class", 21, {**TEXT_OR_NULL, "maxLength": 80},
           create=True, patch=True, sort=True),
-    Field("traits", 37, show=_traits),
+    Field("traits", 37, TEXTS, show=_traits),
     Field("conductor_group", 46, {"type": "string", "pattern": "^[A-Za-z0-9_.-]{0,255}$"},
           create=True, patch=True, sort=True, default=""),
     Field("automated_clean", 47, BOOLEAN_OR_NULL, create=True, patch=True, sort=True),
     Field("protected", 48, BOOLEAN, patch=True, sort=True, default=False),
     Field("protected_reason", 48, LONG_TEXT, patch=True, sort=True),
-    Field("conductor", 49, columns=("driver", "conductor_group"), show=_conductor),
+    Field("conductor", 49, TEXT_OR_NULL, columns=("driver", "conductor_group"), show=_conductor),
     Field("owner", 50, TEXT_OR_NULL, create=True, patch=True, sort=True),
     Field("description", 51, LONG_TEXT, create=True, patch=True, sort=True),
-    Field("allocation_uuid", 52, sort=True),
+    Field("allocation_uuid", 52, UUID_OR_NULL, sort=True),
     Field("retired", 61, BOOLEAN, create=True, patch=True, sort=True, default=False),
     Field("retired_reason", 61, LONG_TEXT, create=True, patch=True, sort=True),
     Field("lessee", 65, TEXT_OR_NULL, create=True, patch=True, sort=True),
@@ -141,8 +146,8 @@ FIELDS: list[Field] = [
     Field("shard", 82, TEXT_OR_NULL, create=True, patch=True, sort=True),
     Field("parent_node", 83, UUID_OR_NULL, create=True, patch=True, sort=True),
     Field("disable_power_off", 95, BOOLEAN, create=True, patch=True, sort=True, default=False),
-    Field("health", 109, sort=True),
-    Field("links", 1, columns=("uuid",), show=_links),
+    Field("health", 109, TEXT_OR_NULL, sort=True),
+    Field("links", 1, LINKS, columns=("uuid",), show=_links),
     _below("ports", 1),
     _below("states", 14),
     _below("portgroups", 24),

@@ -14,14 +14,14 @@ from api.fields import LONGEST
 from api.names import check_ident
 from api.node_fields import NODE
 from api.query import Query
-from api.view import columns
-from drophammer import events, nodes, states
+from drophammer import allocations, events, nodes, states
 from drophammer.chassis import CHASSIS
 from drophammer.errors import Invalid, NotFound
 from drophammer.hardware import HardwareType
 from drophammer.identity import normal_uuid
 from drophammer.model import new_uuid
 from drophammer.states import STATES
+from drophammer.store import Reader
 
 NAMES_SINCE = 5
 ENROLL_SINCE = 11
@@ -46,13 +46,14 @@ _FILTERS = {
     "shard": 82,
     "sharded": 82,
     "parent_node": 83,
+    "include_children": 83,
     "instance_name": 104,
 }
 # Below another noun.
 BELOW_DETAIL = {**paging.ARGUMENTS}
 BELOW = {**BELOW_DETAIL, "fields": 8, "detail": 1}
-_LIST = {**paging.ARGUMENTS, **_FILTERS, "fields": 8, "detail": 1, "include_children": 83}
-_DETAIL = {**paging.ARGUMENTS, **{k: v for k, v in _FILTERS.items() if k != "parent_node"}}
+_DETAIL = {**paging.ARGUMENTS, **_FILTERS}
+_LIST = {**_DETAIL, "fields": 8, "detail": 1}
 # What a PATCH must know besides the patched fields themselves.
 _FOR_PATCH = nodes.COLUMNS | nodes.SHOWN_AGENT | {"traits"}
 _FOR_DELETE = nodes.LEASE_COLUMNS | {
@@ -65,29 +66,29 @@ _FOR_DELETE = nodes.LEASE_COLUMNS | {
 
 @takes(query=_LIST, lists=NODE)
 def index(call: Call) -> Reply:
-    """GET /v1/nodes"""
+    """List nodes."""
     return listing(call, _filters(call))
 
 
 @takes(query=_DETAIL, lists=NODE)
 def detail(call: Call) -> Reply:
-    """GET /v1/nodes/detail"""
+    """List nodes with all fields."""
     return listing(call, _filters(call), detail=True)
 
 
 @takes(query={"fields": 8}, shows=NODE)
 def show(call: Call, ident: str) -> Reply:
-    """GET /v1/nodes/{ident}"""
+    """Show a node."""
     chosen = call.query.names("fields")
     fields = NODE.chosen(chosen, call.version) if chosen else NODE.visible(call.version)
-    row = find(call, ident, columns(fields))
+    row = find(call, ident, fields.columns, fields.stored)
     return Reply(body=call.view().show(row, fields))
 
 
-@takes(creates=NODE, status=201, shows=NODE)
+@takes(creates=NODE, required=("driver",), status=201, shows=NODE)
 def create(call: Call) -> Reply:
-    """POST /v1/nodes"""
-    body = NODE.check_new(call.body(), call.version, required=("driver",))
+    """Enroll a node."""
+    body = NODE.check_new(call.body(), call.version, required=call.endpoint.required)
     values = node_rules.normalised(body, call.version)
     _check_reasons(values)
     group = values.get("conductor_group", "")
@@ -118,7 +119,7 @@ def create(call: Call) -> Reply:
 
 @takes(query={"reset_interfaces": 45}, patches=NODE, shows=NODE)
 def update(call: Call, ident: str) -> Reply:
-    """PATCH /v1/nodes/{ident}"""
+    """Change a node."""
     steps = patch.parse(call.body(), NODE, call.version)
     reset = bool(call.query.boolean("reset_interfaces"))
     if reset and not any(step.root == "driver" for step in steps):
@@ -132,9 +133,12 @@ def update(call: Call, ident: str) -> Reply:
         nodes.check_free(row, call.store.clock.now())
         changed = _patched(call, row, steps, reset=reset)
         _check_references(session, changed, row["uuid"])
+        ended = allocations.ended_by(session, row, changed)
         if changed:
             changed["updated_at"] = call.store.clock.now()
             nodes.change(session, row["id"], changed)
+        if ended is not None:
+            allocations.destroy(session, ended)
         return {**row, **changed}, changed
 
     row, changed = call.write_when_free(change)
@@ -145,7 +149,7 @@ def update(call: Call, ident: str) -> Reply:
 
 @takes(status=204)
 def delete(call: Call, ident: str) -> Reply:
-    """DELETE /v1/nodes/{ident}"""
+    """Delete a node and all that belongs to it."""
 
     def remove(session: Session) -> None:
         row = _find(session, call, ident, _FOR_DELETE, lock=True)
@@ -163,8 +167,8 @@ def listing(call: Call, filters: Mapping[str, Any], *, detail: bool = False) -> 
     query = call.query
     fields = NODE.visible(call.version) if detail else paging.shown(query, NODE, call.version)
     page = paging.asked(query, NODE, call.version, call.settings.max_limit)
-    with call.store.read() as session:
-        rows = nodes.page(session, filters, page, columns(fields))
+    with call.store.ask() as connection:
+        rows = nodes.page(connection, filters, page, fields.columns, fields.stored)
     view = call.view()
     items = [view.show(row, fields) for row in rows]
     # An instance is on one node: there is never a next page.
@@ -173,10 +177,12 @@ def listing(call: Call, filters: Mapping[str, Any], *, detail: bool = False) -> 
     return Reply(body=paging.document("nodes", items, url, query, page, last))
 
 
-def find(call: Call, ident: str, wanted: Collection[str]) -> nodes.Row:
+def find(
+    call: Call, ident: str, wanted: Collection[str], stored: Collection[str] = ()
+) -> nodes.Row:
     """A node by UUID or name, as the request names it. Raises Invalid or NotFound."""
-    with call.store.read() as session:
-        return _find(session, call, ident, wanted)
+    with call.store.ask() as connection:
+        return _find(connection, call, ident, wanted, stored)
 
 
 def find_locked(
@@ -193,12 +199,18 @@ _NOTHING_YET: dict[str, Any] = dict.fromkeys(nodes.SHOWN_AGENT | {"traits"})
 
 
 def _find(
-    session: Session, call: Call, ident: str, wanted: Collection[str], *, lock: bool = False
+    session: Reader,
+    call: Call,
+    ident: str,
+    wanted: Collection[str],
+    stored: Collection[str] = (),
+    *,
+    lock: bool = False,
 ) -> nodes.Row:
     check_ident(ident, "node")
     if normal_uuid(ident) is None and call.version < NAMES_SINCE:
         raise nodes.not_found(ident)
-    row = nodes.find(session, ident, wanted, lock=lock)
+    row = nodes.find(session, ident, wanted, stored, lock=lock)
     call.node = row["uuid"]
     return row
 

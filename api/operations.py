@@ -10,17 +10,47 @@ from typing import Any
 
 from api import nodes
 from api.call import Call, Reply
-from api.endpoint import takes
+from api.endpoint import closed, takes
+from api.fields import ANY_TEXT, TEXT, TIME
 from api.view import time
 from drophammer import operations
 from drophammer.model import Operation, Step
 
 DEFAULT_LIMIT = 10
+_COUNT = {"type": ["integer", "null"]}
+_STEP = closed(
+    {
+        "position": {"type": "integer"},
+        "interface": TEXT,
+        "step": TEXT,
+        "priority": {"type": "integer"},
+        "source": TEXT,
+        "state": TEXT,
+        "started_at": TIME,
+        "finished_at": TIME,
+        "error": ANY_TEXT,
+    }
+)
+_PROGRESS = closed({"done": _COUNT, "total": _COUNT, "message": ANY_TEXT, "at": TIME})
+_OPERATION = closed(
+    {
+        "uuid": TEXT,
+        "verb": TEXT,
+        "state": TEXT,
+        "created_at": TIME,
+        "updated_at": TIME,
+        "finished_at": TIME,
+        "error": ANY_TEXT,
+        "progress": {**_PROGRESS, "type": ["object", "null"]},
+        "steps": {"type": "array", "items": _STEP},
+    }
+)
+_OPERATIONS = closed({"operations": {"type": "array", "items": _OPERATION}})
 
 
-@takes(query={"limit": 1})
+@takes(query={"limit": 1}, reply=_OPERATIONS)
 def index(call: Call, ident: str) -> Reply:
-    """GET /v1/nodes/{ident}/operations?limit=N: newest first."""
+    """List what is and was being done to a node, newest first."""
     limit = min(call.query.integer("limit", least=1) or DEFAULT_LIMIT, call.settings.max_limit)
     row = nodes.find(call, ident, ())
     with call.store.read() as session:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from api.fields import Field, Table
+from api.fields import Table
 from api.query import Query
+from api.versions import text as version_text
+from api.view import Shown
 from drophammer.errors import Invalid
 from drophammer.pages import Page
 
@@ -29,11 +31,12 @@ def asked(query: Query, table: Table, version: int, max_limit: int) -> Page:
     )
 
 
-def shown(query: Query, table: Table, version: int) -> list[Field]:
+def shown(query: Query, table: Table, version: int, detail_since: int = DETAIL_SINCE) -> Shown:
     """The fields of a list's items, by ``fields=`` and ``detail=``. Raises Invalid."""
     chosen = query.names("fields")
-    if "detail" in query and version < DETAIL_SINCE:
-        raise Invalid("The query argument 'detail' needs API version 1.43.")
+    if "detail" in query and version < detail_since:
+        needed = version_text(detail_since)
+        raise Invalid(f"The query argument 'detail' needs API version {needed}.")
     if query.boolean("detail"):
         if chosen:
             raise Invalid("fields and detail cannot be used together.")

@@ -68,7 +68,7 @@ def apply(steps: list[Step], values: Mapping[str, Any], table: Table) -> dict[st
         elif step.op == "remove":
             touched[step.root] = copy.deepcopy(table.fields[step.root].default)
         else:
-            touched[step.root] = table.fields[step.root].patched(step.value)
+            touched[step.root] = table.fields[step.root].meant(step.value)
     # Many small steps may build what one body may not.
     bodies.check_depth(touched)
     return touched

@@ -12,12 +12,16 @@ from api.errors import RouterError
 from api.versions import asked_for, negotiate
 
 JSON_SUFFIX_UNTIL = 91
+# Not below /v1: they are about all of it.
+_ABOUT_ALL = frozenset({"/docs", "/openapi.json"})
 
 
 def normal(path: str, headers: EnvironHeaders) -> str:
     """The path as the routes spell it."""
     if len(path) > 1:
         path = path.removesuffix("/")
+    if path in _ABOUT_ALL:
+        return path
     if path.endswith(".json") and _takes_suffix(headers):
         path = path.removesuffix(".json")
     if path in ("", "/"):

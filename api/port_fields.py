@@ -6,10 +6,12 @@ from typing import Any
 
 from api.fields import (
     BOOLEAN,
+    LINKS,
     LONG_TEXT,
     OBJECT,
     TEXT,
     TEXT_OR_NULL,
+    TIME,
     UUID,
     UUID_OR_NULL,
     Field,
@@ -40,11 +42,11 @@ def _links(row: Row, view: View) -> Any:
 FIELDS: list[Field] = [
     Field("uuid", 1, UUID, create=True, sort=True),
     Field("address", 1, TEXT, create=True, patch=True, sort=True),
-    Field("node_uuid", 1, UUID, create=True),
+    Field("node_uuid", 1, UUID, create=True, patch=True),
     Field("extra", 1, OBJECT, create=True, patch=True, default={}),
-    Field("created_at", 1, sort=True),
-    Field("updated_at", 1, sort=True),
-    Field("links", 1, columns=("uuid",), show=_links),
+    Field("created_at", 1, TIME, sort=True),
+    Field("updated_at", 1, TIME, sort=True),
+    Field("links", 1, LINKS, columns=("uuid",), show=_links),
     Field("internal_info", 18, OBJECT, masked=True),
     Field("local_link_connection", 19, _CONNECTION, create=True, patch=True, default={}),
     Field("pxe_enabled", 19, BOOLEAN, create=True, patch=True, sort=True, default=True),

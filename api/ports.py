@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -9,10 +10,10 @@ from sqlalchemy.orm import Session
 from api import nodes, paging
 from api.call import Call, Reply
 from api.endpoint import takes
-from api.fields import LONGEST
+from api.fields import LONGEST, TEXT, Field, Table
 from api.names import check_ident
+from api.node_resource import NodeResource
 from api.port_fields import PORT
-from api.resource import NodeResource
 from api.versions import text as version_text
 from drophammer import states
 from drophammer.bootspec import normal_mac
@@ -20,12 +21,19 @@ from drophammer.errors import Conflict, Forbidden, Invalid
 from drophammer.identity import normal_uuid
 from drophammer.portgroups import PORTGROUPS
 from drophammer.ports import PORTS as ROWS
-from drophammer.rows import Row
+from drophammer.rows import Row, Rows
 
 NODE_IDENT_SINCE = 94
 NAMES_SINCE = 88
 CONNECTIVITY = frozenset(
-    {"address", "pxe_enabled", "local_link_connection", "physical_network", "portgroup_uuid"}
+    {
+        "address",
+        "local_link_connection",
+        "node_uuid",
+        "physical_network",
+        "portgroup_uuid",
+        "pxe_enabled",
+    }
 )
 CHANGEABLE = frozenset({states.ENROLL, states.INSPECTING, states.INSPECT_WAIT, states.MANAGEABLE})
 _VIF_KEYS = ("tenant_vif_port_id", "cleaning_vif_port_id", "provisioning_vif_port_id")
@@ -46,6 +54,12 @@ class Ports(NodeResource):
     }
     required = ("address", "node_uuid")
     names_since = NAMES_SINCE
+
+    def __init__(self, table: Table, rows: Rows) -> None:
+        super().__init__(table, rows)
+        ident = {"node_ident": Field("node_ident", NODE_IDENT_SINCE, TEXT)}
+        # One of node_uuid and node_ident: no list of required fields can say that.
+        self.create = replace(self.create, required=("address",), also=ident)
 
     def narrowed(self, call: Call) -> dict[str, Any]:
         """By node, address, group, shard, conductor group or words."""
@@ -82,8 +96,11 @@ class Ports(NodeResource):
     def check_change(self, call: Call, session: Session, row: Row, changed: dict[str, Any]) -> None:
         """A port on which somebody works, or a system runs, stays as it is."""
         _check_state(row, changed)
-        _check_group(session, changed, row["node_id"])
+        moves = "node_uuid" in changed
         super().check_change(call, session, row, changed)
+        if moves:
+            _check_state(row, {"node_uuid": row["node_uuid"], **changed})
+        _check_group(session, {**row, **changed} if moves else changed, row["node_id"])
 
     def check_remove(self, call: Call, session: Session, row: Row) -> None:
         """A port that is in use stays."""
@@ -96,7 +113,7 @@ class Ports(NodeResource):
         call.refresh_netboot()
 
     def _new(self, call: Call) -> dict[str, Any]:
-        body = call.body()
+        body = self._meant(call.body())
         if isinstance(body, dict) and "node_ident" in body and call.version >= NODE_IDENT_SINCE:
             ident = body.pop("node_ident")
             if "node_uuid" in body or not isinstance(ident, str):
@@ -161,6 +178,12 @@ def of_node(call: Call, ident: str) -> Reply:
 def of_node_detail(call: Call, ident: str) -> Reply:
     """List the ports of a node with all fields."""
     return PORTS.of_node(call, ident, detail=True)
+
+
+@takes(query=paging.ARGUMENTS, lists=PORT)
+def of_portgroup_detail(call: Call, ident: str) -> Reply:
+    """List the ports of a port group with all fields."""
+    return PORTS.listing(call, {"portgroup_uuid": _group_uuid(call, ident)}, detail=True)
 
 
 @takes(query={**paging.ARGUMENTS, "fields": 8, "detail": 1}, lists=PORT)

@@ -7,18 +7,21 @@ clients rely on; everything that concerns the hardware is the conductor's.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from api import nodes
 from api.call import Call, Reply
 from api.endpoint import closed, takes
+from api.names import check_ident
+from api.schemas import gated, one_of
 from api.states import accepted
 from api.versions import text as version_text
-from drophammer import states
-from drophammer.errors import InMaintenance, Invalid, InvalidState, NotAcceptable, NotFound
+from drophammer import states, traits
+from drophammer.errors import InMaintenance, Invalid, InvalidState, NotAcceptable
 from drophammer.nodes import LEASE_COLUMNS, check_free
+from drophammer.runbooks import RUNBOOKS
 from drophammer.states import ABORT_SINCE, VERBS
 
 # The version of these verbs is looked at only after the state, as clients expect.
@@ -33,10 +36,18 @@ _STEPS_FOR: dict[str, frozenset[str]] = {
     "service_steps": frozenset({"service"}),
     "deploy_steps": _DEPLOYING,
 }
+# The verbs that are nothing without steps, and where these stand.
+_STEPS_OF = {"clean": "clean_steps", "service": "service_steps"}
+_RUNBOOK = frozenset({"name", "steps", "traits", "disable_ramdisk"})
 RUNBOOK_SINCE = 92
 CONFIGDRIVE_REBUILD_SINCE = 35
 CONFIGDRIVE_OBJECT_SINCE = 56
 VENDOR_DATA_SINCE = 59
+_SINCE = {
+    **_STEPS_SINCE,
+    "disable_ramdisk": min(_DISABLE_RAMDISK_SINCE.values()),
+    "runbook": RUNBOOK_SINCE,
+}
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 _FORBIDDEN_STEPS = frozenset({("vendor", "send_raw")})
 _ROW = LEASE_COLUMNS | {"provision_state", "maintenance"}
@@ -81,8 +92,8 @@ _CONFIGDRIVE = {
 }
 _BODY = closed(
     {
-        "target": {"type": "string"},
-        "configdrive": _CONFIGDRIVE,
+        "target": one_of({word: verb.since for word, verb in VERBS.items()}),
+        "configdrive": gated(_CONFIGDRIVE, {"vendor_data": VENDOR_DATA_SINCE}),
         "clean_steps": {"type": ["array", "null"], "items": _STEP},
         "service_steps": {"type": ["array", "null"], "items": _STEP},
         "deploy_steps": {"type": ["array", "null"], "items": _DEPLOY_STEP},
@@ -94,9 +105,9 @@ _BODY = closed(
 )
 
 
-@takes(body=_BODY, limit="max_json_body_size_provision", status=202)
+@takes(body=gated(_BODY, _SINCE), limit="max_json_body_size_provision", status=202)
 def provision(call: Call, ident: str) -> Reply:
-    """PUT /v1/nodes/{ident}/states/provision"""
+    """Move a node along its life: a verb such as manage, provide or active."""
     body = call.body()
     target = body["target"]
     if target not in VERBS:
@@ -111,21 +122,23 @@ def provision(call: Call, ident: str) -> Reply:
     _check_state(call, row, target)
     _check_version(target, call.version)
     request = checked_request(body, call.version)
+    if "runbook" in request:
+        request.update(_steps_of_runbook(call, row, target, request))
     call.conductor(
         "provision",
         node_id=row["id"],
         target=target,
-        request={**request, "request_id": call.request_id},
+        request={**request, "user": call.user, "request_id": call.request_id},
     )
     return accepted(call, ident, "states")
 
 
 def checked_request(body: Mapping[str, Any], version: int) -> dict[str, Any]:
-    """What goes with the verb, without nulls. Raises Invalid, NotAcceptable or NotFound."""
+    """What goes with the verb, without nulls. Raises Invalid or NotAcceptable."""
     request = {key: value for key, value in body.items() if key != "target" and value is not None}
     target = body["target"]
     _check_configdrive(target, request.get("configdrive"), version)
-    _check_runbook(request, version)
+    _check_runbook(target, request, version)
     _check_disable_ramdisk(target, request, version)
     _check_steps(target, request, version)
     _check_rescue_password(target, request)
@@ -188,14 +201,38 @@ def _check_configdrive_text(configdrive: str) -> None:
         raise Invalid("configdrive: neither an http(s) URL nor base64 (in groups of four digits).")
 
 
-def _check_runbook(request: Mapping[str, Any], version: int) -> None:
+def _check_runbook(target: str, request: Mapping[str, Any], version: int) -> None:
     if "runbook" not in request:
         return
     if version < RUNBOOK_SINCE:
         raise NotAcceptable("runbook needs API version 1.92.")
+    if target not in _STEPS_OF:
+        raise Invalid(f"A runbook is possible with {', '.join(_STEPS_OF)}, not with '{target}'.")
     if any(name in request for name in _STEPS_FOR):
         raise Invalid("Give either a runbook or steps, not both.")
-    raise NotFound(f"Runbook {request['runbook'][:80]} could not be found.")
+
+
+def _steps_of_runbook(
+    call: Call, row: Mapping[str, Any], target: str, request: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What a runbook stands for in a request. Raises NotFound, or Invalid for such a node."""
+    ident = request["runbook"]
+    check_ident(ident, "runbook")
+    with call.store.read() as session:
+        book = RUNBOOKS.find(session, ident, _RUNBOOK)
+        present = traits.of_node(session, row["id"])
+    if not set(book["traits"]) & set(present):
+        raise Invalid(
+            f"Runbook {book['name']} is not meant for node {row['uuid']}: the node has none of "
+            f"its traits ({', '.join(book['traits']) or 'it has none'})."
+        )
+    steps = sorted(book["steps"], key=lambda step: int(step["order"]))
+    _check_allowed(steps)
+    return {
+        _STEPS_OF[target]: steps,
+        "disable_ramdisk": bool(request.get("disable_ramdisk") or book["disable_ramdisk"]),
+        "runbook": book["uuid"],
+    }
 
 
 def _check_disable_ramdisk(target: str, request: Mapping[str, Any], version: int) -> None:
@@ -218,12 +255,16 @@ def _check_steps(target: str, request: Mapping[str, Any], version: int) -> None:
             raise NotAcceptable(f"{name} needs API version {version_text(_STEPS_SINCE[name])}.")
         if target not in targets:
             raise Invalid(f"{name} is possible with {', '.join(sorted(targets))}, not '{target}'.")
-        for step in request[name]:
-            if (step["interface"], step["step"]) in _FORBIDDEN_STEPS:
-                raise Invalid(f"The step {step['interface']}.{step['step']} is not allowed.")
-    for verb, name in (("clean", "clean_steps"), ("service", "service_steps")):
-        if target == verb and not request.get(name):
-            raise Invalid(f"{name} must be given with '{verb}' and name at least one step.")
+        _check_allowed(request[name])
+    needed = _STEPS_OF.get(target)
+    if needed and "runbook" not in request and not request.get(needed):
+        raise Invalid(f"{needed} must be given with '{target}' and name at least one step.")
+
+
+def _check_allowed(steps: Iterable[Mapping[str, Any]]) -> None:
+    for step in steps:
+        if (step["interface"], step["step"]) in _FORBIDDEN_STEPS:
+            raise Invalid(f"The step {step['interface']}.{step['step']} is not allowed.")
 
 
 def _check_rescue_password(target: str, request: Mapping[str, Any]) -> None:

@@ -20,9 +20,11 @@ from sqlalchemy.orm import Session
 
 from api.call import Call, Reply
 from api.endpoint import closed, takes
+from api.fields import LINKS, OBJECT, UUID
 from api.names import check_ident
 from api.node_fields import agent_info
 from api.query import Query
+from api.schemas import gated
 from api.settings import Settings
 from drophammer import agents, events, nodes, operations, states
 from drophammer.bootspec import normal_mac
@@ -62,6 +64,21 @@ _HEARTBEAT = closed(
     },
     required=("callback_url",),
 )
+FOUND = closed(
+    {
+        "node": closed(
+            {
+                "uuid": UUID,
+                "properties": OBJECT,
+                "instance_info": OBJECT,
+                "driver_internal_info": OBJECT,
+                "links": LINKS,
+            }
+        ),
+        "config": OBJECT,
+    },
+    required=("node", "config"),
+)
 LOOKUP_COLUMNS = (
     nodes.LEASE_COLUMNS
     | nodes.SHOWN_AGENT
@@ -77,9 +94,9 @@ _BEAT_COLUMNS = {
 }
 
 
-@takes(query={"addresses": 1, "node_uuid": 1})
+@takes(query={"addresses": 1, "node_uuid": 1}, reply=FOUND)
 def lookup(call: Call) -> Reply:
-    """GET /v1/lookup"""
+    """Find the node of a machine, for its ramdisk."""
     check_enabled(call)
     query = call.query
     macs, uuid = _addresses(query), normal_uuid(query.text("node_uuid") or "")
@@ -109,9 +126,9 @@ def lookup(call: Call) -> Reply:
     return Reply(body=body)
 
 
-@takes(body=_HEARTBEAT, status=202)
+@takes(body=gated(_HEARTBEAT, _FIELD_SINCE), status=202)
 def heartbeat(call: Call, ident: str) -> Reply:
-    """POST /v1/heartbeat/{ident}"""
+    """Take a sign of life of a node's ramdisk."""
     check_enabled(call)
     body = call.body()
     _check_heartbeat(call, body)

@@ -1,8 +1,7 @@
 """What all nouns have in common: list, show, create, patch, delete.
 
 A noun is a table of fields and its rows, in a file of its own; where it differs it
-overrides a hook. ``NodeResource`` is for what belongs to a node: it can only change
-while nobody holds the node.
+overrides a hook. What belongs to a node is in ``node_resource.py``.
 """
 
 from __future__ import annotations
@@ -12,38 +11,38 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from api import nodes, paging, patch
+from api import paging, patch
 from api.call import Call, Reply
 from api.endpoint import Endpoint
 from api.fields import Table
 from api.names import check_ident, check_name
-from api.view import columns
-from drophammer import nodes as node_rows
-from drophammer.errors import Invalid, NotFound
+from drophammer.errors import Invalid
 from drophammer.identity import normal_uuid
 from drophammer.model import new_uuid
-from drophammer.rows import NODE_COLUMNS, Row, Rows
+from drophammer.rows import Row, Rows
+from drophammer.store import Reader
 
 
 class Resource:
     """One noun: its handlers as endpoints, its particulars as hooks.
 
     ``filters`` maps the query arguments of lists to their first minor versions.
-    ``names_since`` is the first version in which a URL may have a name for a UUID.
+    ``names_since`` is the first version in which a URL may have a name for a UUID,
+    ``detail_since`` the first one in which ``detail=`` may be asked for.
     """
 
     filters: Mapping[str, int] = {}
     required: tuple[str, ...] = ()
     names_since = 1
     fields_since = 8
-    detail_since = 1
+    detail_since = paging.DETAIL_SINCE
 
     def __init__(self, table: Table, rows: Rows, path: str = "") -> None:
         self.table = table
         self.rows = rows
         self.path = path or table.plural
         full = {**paging.ARGUMENTS, **self.filters}
-        brief = {**full, "fields": self.fields_since, "detail": self.detail_since}
+        brief = {**full, "fields": self.fields_since, "detail": 1}
         noun, plural = table.noun, table.plural
         self.index = Endpoint(self._index, brief, lists=table, summary=f"List {plural}.")
         self.detail = Endpoint(
@@ -53,7 +52,12 @@ class Resource:
             self._show, {"fields": self.fields_since}, shows=table, summary=f"Show a {noun}."
         )
         self.create = Endpoint(
-            self._create, creates=table, status=201, shows=table, summary=f"Create a {noun}."
+            self._create,
+            creates=table,
+            required=self.required,
+            status=201,
+            shows=table,
+            summary=f"Create a {noun}.",
         )
         self.update = Endpoint(
             self._update, patches=table, shows=table, summary=f"Change a {noun}."
@@ -94,12 +98,12 @@ class Resource:
         fields = (
             self.table.visible(call.version)
             if detail
-            else paging.shown(call.query, self.table, call.version)
+            else paging.shown(call.query, self.table, call.version, self.detail_since)
         )
         page = paging.asked(call.query, self.table, call.version, call.settings.max_limit)
         narrowed = {**self.narrowed(call), **filters}
-        with call.store.read() as session:
-            rows = self.rows.page(session, narrowed, page, columns(fields))
+        with call.store.ask() as connection:
+            rows = self.rows.page(connection, narrowed, page, fields.columns, fields.stored)
         view = call.view()
         items = [view.show(row, fields) for row in rows]
         last = rows[-1]["uuid"] if rows else None
@@ -109,17 +113,21 @@ class Resource:
     def find(
         self,
         call: Call,
-        session: Session,
+        session: Reader,
         ident: str,
         wanted: Collection[str],
+        stored: Collection[str] = (),
         *,
         lock: bool = False,
     ) -> Row:
         """The row that a URL names. Raises Invalid or NotFound."""
         check_ident(ident, self.table.noun)
-        if normal_uuid(ident) is None and call.version < self.names_since:
-            raise self.rows.not_found(ident)
-        return self.rows.find(session, ident, wanted, lock=lock)
+        if normal_uuid(ident) is None:
+            if not self.rows.named:
+                raise Invalid(f"Expected the UUID of a {self.table.noun} but received {ident!r}.")
+            if call.version < self.names_since:
+                raise self.rows.not_found(ident)
+        return self.rows.find(session, ident, wanted, stored, lock=lock)
 
     def _index(self, call: Call) -> Reply:
         return self.listing(call, {})
@@ -132,8 +140,8 @@ class Resource:
         fields = (
             self.table.chosen(chosen, call.version) if chosen else self.table.visible(call.version)
         )
-        with call.store.read() as session:
-            row = self.find(call, session, ident, columns(fields))
+        with call.store.ask() as connection:
+            row = self.find(call, connection, ident, fields.columns, fields.stored)
         return Reply(body=call.view().show(row, fields))
 
     def _create(self, call: Call) -> Reply:
@@ -143,9 +151,7 @@ class Resource:
         with call.store.write() as session:
             joined = self.prepare(call, session, values)
             row = self.rows.create(session, values)
-        self.changed(call)
-        location = f"{call.base}/v1/{self.path}/{row['uuid']}"
-        return Reply(201, self._shown(call, {**row, **joined}), {"Location": location})
+        return self._created(call, {**row, **joined})
 
     def _update(self, call: Call, ident: str) -> Reply:
         steps = patch.parse(call.body(), self.table, call.version)
@@ -160,7 +166,7 @@ class Resource:
             self.check_change(call, session, row, changed)
             if changed:
                 changed["updated_at"] = call.store.clock.now()
-                self.rows.change(session, row["id"], changed)
+                self.rows.change(session, row, changed)
             return {**row, **changed}
 
         row = call.write_when_free(change)
@@ -184,7 +190,23 @@ class Resource:
         return self.rows.columns | set(self.rows.joined)
 
     def _new(self, call: Call) -> dict[str, Any]:
-        return self.table.check_new(call.body(), call.version, self.required)
+        return self.table.check_new(self._meant(call.body()), call.version, self.required)
+
+    def _meant(self, body: Any) -> Any:
+        """A body without the nulls that stand for defaults; command lines send such."""
+        if not isinstance(body, dict):
+            return body
+        fields = self.table.fields
+        return {
+            name: fields[name].meant(value) if name in fields else value
+            for name, value in body.items()
+            if value is not None or name not in fields or fields[name].default is None
+        }
+
+    def _created(self, call: Call, row: Row) -> Reply:
+        self.changed(call)
+        location = f"{call.base}/v1/{self.path}/{row['uuid']}"
+        return Reply(201, self._shown(call, row), {"Location": location})
 
     def _check_steps(self, steps: list[patch.Step]) -> None:
         for step in steps:
@@ -195,53 +217,3 @@ class Resource:
 
     def _shown(self, call: Call, row: Row) -> dict[str, Any]:
         return call.view().show(row, self.table.visible(call.version))
-
-
-class NodeResource(Resource):
-    """A noun whose rows belong to nodes: ``node_uuid`` on the wire, ``node_id`` in the table."""
-
-    def prepare(self, call: Call, session: Session, values: dict[str, Any]) -> dict[str, Any]:
-        """Find the node that the body names. Raises Invalid."""
-        ident = values.pop("node_uuid")
-        try:
-            node = node_rows.find(session, ident, _OF_NODE)
-        except NotFound as error:
-            # The node is named in the body: what is wrong is the body, not the address.
-            raise Invalid(error.message) from error
-        call.node = node["uuid"]
-        values["node_id"] = node["id"]
-        return {name: node[name.removeprefix("node_")] for name in NODE_COLUMNS}
-
-    def find(
-        self,
-        call: Call,
-        session: Session,
-        ident: str,
-        wanted: Collection[str],
-        *,
-        lock: bool = False,
-    ) -> Row:
-        """The row that a URL names, and its node for the access log."""
-        row = super().find(call, session, ident, {*wanted, "node_uuid"}, lock=lock)
-        call.node = row["node_uuid"]
-        return row
-
-    def check_change(self, call: Call, session: Session, row: Row, changed: dict[str, Any]) -> None:
-        """Raise NodeLocked when somebody holds the node."""
-        self.check_free(call, row)
-
-    def check_remove(self, call: Call, session: Session, row: Row) -> None:
-        """Raise NodeLocked when somebody holds the node."""
-        self.check_free(call, row)
-
-    def check_free(self, call: Call, row: Row) -> None:
-        """Raise NodeLocked when somebody holds the row's node."""
-        node_rows.check_free({**row, "uuid": row["node_uuid"]}, call.store.clock.now())
-
-    def of_node(self, call: Call, ident: str, *, detail: bool = False) -> Reply:
-        """A page of what belongs to one node."""
-        row = nodes.find(call, ident, ())
-        return self.listing(call, {"node_id": row["id"]}, detail=detail)
-
-
-_OF_NODE = frozenset(name.removeprefix("node_") for name in NODE_COLUMNS)

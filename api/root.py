@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from api.call import Call, Reply
-from api.endpoint import takes
+from api.endpoint import closed, takes
+from api.fields import LINKS, TEXT
+from api.schemas import since
 from api.versions import MAXIMUM, MINIMUM, text
 
 RESOURCES_SINCE = {
@@ -27,10 +29,34 @@ RESOURCES_SINCE = {
     "inspection_rules": 96,
 }
 
+_VERSION = closed(
+    {"id": TEXT, "links": LINKS, "status": TEXT, "min_version": TEXT, "version": TEXT},
+    required=("id", "links", "status", "min_version", "version"),
+)
+_INDEX = closed(
+    {
+        "name": TEXT,
+        "description": TEXT,
+        "default_version": _VERSION,
+        "versions": {"type": "array", "items": _VERSION},
+    },
+    required=("name", "description", "default_version", "versions"),
+)
+_V1 = closed(
+    {
+        "id": TEXT,
+        "links": LINKS,
+        "media_types": {"type": "array", "items": closed({"base": TEXT, "type": TEXT})},
+        "version": _VERSION,
+        **{name: {**LINKS, **since(minor)} for name, minor in RESOURCES_SINCE.items()},
+    },
+    required=("id", "links", "media_types", "version"),
+)
 
-@takes()
+
+@takes(reply=_INDEX)
 def index(call: Call) -> Reply:
-    """GET /"""
+    """Show the versions of the API."""
     version = _version(call)
     return Reply(
         body={
@@ -43,9 +69,9 @@ def index(call: Call) -> Reply:
     )
 
 
-@takes()
+@takes(reply=_V1)
 def v1(call: Call) -> Reply:
-    """GET /v1: links to the resources that this version has."""
+    """Show links to the resources that the version has."""
     view = call.view()
     body: dict[str, Any] = {
         "id": "v1",
@@ -55,8 +81,8 @@ def v1(call: Call) -> Reply:
         ],
         "version": _version(call),
     }
-    for name, since in RESOURCES_SINCE.items():
-        if since <= call.version and name in call.services.resources:
+    for name, minor in RESOURCES_SINCE.items():
+        if minor <= call.version and name in call.services.resources:
             body[name] = view.links(name)
     return Reply(body=body)
 

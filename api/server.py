@@ -1,9 +1,10 @@
 """Serves the API from a thread of this process: waitress, with a stop of our own.
 
 waitress reads requests in one loop and works on them in others, so half-sent
-requests hold up nobody. It has no public way to stop: its loop runs until its map
-of sockets is empty, so ours empties it, first of what is idle, then, as answers go
-out, of the rest. No TLS here; a proxy in front has that.
+requests hold up nobody; those that drip in too slowly are refused here. It has no
+public way to stop: its loop runs until its map of sockets is empty, so ours empties
+it, first of what is idle, then, as answers go out, of the rest. No TLS here; a proxy
+in front has that.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from waitress import wasyncore
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import BaseWSGIServer, create_server
-from waitress.task import ErrorTask
+from waitress.task import ErrorTask, WSGITask
+from waitress.utilities import Error
 
 from api.settings import MAX_BODY_KIB
 
@@ -31,7 +33,12 @@ BACKLOG = 1024
 IDLE_SECONDS = 60
 CLEANUP_SECONDS = 10
 CONNECTIONS = 10_000
+SMALL_BYTES = 65536
+# What a client is slow to take waits in memory up to this, then in a file.
+WAITING_BYTES = 4 * 1024**2
 LOOP_SECONDS = 1.0
+# What a request must bring on average, once the patience with it is over.
+BYTES_PER_SECOND = 8192
 STOPPING_LOOP_SECONDS = 0.02
 # Room above the largest body the API takes, so that the API's own words refuse it.
 MAX_BODY_BYTES = MAX_BODY_KIB * 1024 + 65536
@@ -70,9 +77,68 @@ class _Refusal(ErrorTask):  # type: ignore[misc]
         self.write(body)
 
 
+class _TooSlow(Error):  # type: ignore[misc]
+    code = 408
+    reason = "Request Timeout"
+
+
+class _Answer(WSGITask):  # type: ignore[misc]
+    """Sends header and body together when the body is one small piece, as most are."""
+
+    wrote_header: bool = False
+
+    def write(self, data: bytes) -> None:
+        whole = self.complete and not self.wrote_header and self.content_length == len(data)
+        if not whole or not self.has_body or len(data) > SMALL_BYTES:
+            super().write(data)
+            return
+        header = self.build_response_header()
+        self.wrote_header = True
+        self.content_bytes_written = len(data)
+        self.channel.write_soon(header + data)
+
+
 class _Channel(HTTPChannel):  # type: ignore[misc]
     parser_class = _Parser
+    task_class = _Answer
     error_task_class = _Refusal
+    request: Any = None
+    _began = 0.0
+
+    def writable(self) -> bool:
+        """Whether the loop is to send. Not while a worker does: it holds the lock, and the
+        loop would find the socket ready and the lock taken over and over, with all the time
+        that the workers need.
+        """
+        waiting = self.total_outbufs_len
+        if self.requests and not self.will_close and waiting <= self.adj.outbuf_high_watermark:
+            return False
+        return bool(super().writable())
+
+    def received(self, data: bytes) -> bool:
+        if self.request is None:
+            self._began = time.monotonic()
+        return bool(super().received(data))
+
+    def check_pace(self, patience: float) -> None:
+        """Refuse the request that is being received when it comes in too slowly."""
+        late = time.monotonic() - self._began - patience
+        with self.requests_lock:
+            request = self.request
+            if request is None or self.requests or self.close_when_flushed or late <= 0:
+                return
+            if request.header_bytes_received + request.body_bytes_received > late * (
+                BYTES_PER_SECOND
+            ):
+                return
+            if not request.headers_finished:
+                # Without a first line there is nothing to answer to.
+                request.parse_header(b"GET / HTTP/1.0\r\n")
+            request.error = _TooSlow(f"it took longer than {patience:g} s and was too slow")
+            request.completed = True
+            self.request = None
+            self.requests.append(request)
+            self.server.add_task(self)
 
 
 class ApiServer:
@@ -83,8 +149,12 @@ class ApiServer:
         app: Callable[..., Iterable[bytes]],
         sockets: Sequence[socket.socket],
         threads: int = 16,
+        *,
+        patience: float = 30,
     ) -> None:
+        """``patience``: seconds for which a request may come in as slowly as it likes."""
         self._app = app
+        self._patience = patience
         self._sockets = list(sockets)
         self._threads = threads
         self._map: dict[int, Any] = {}
@@ -106,6 +176,7 @@ class ApiServer:
             channel_timeout=IDLE_SECONDS,
             cleanup_interval=CLEANUP_SECONDS,
             max_request_body_size=MAX_BODY_BYTES,
+            outbuf_overflow=WAITING_BYTES,
             asyncore_use_poll=True,
             asyncore_loop_timeout=LOOP_SECONDS,
             ident=None,
@@ -130,8 +201,13 @@ class ApiServer:
         wasyncore.close_all(self._map)
 
     def _run(self) -> None:
+        look_again = 0.0
         while self._deadline is None:
             wasyncore.loop(timeout=LOOP_SECONDS, use_poll=True, map=self._map, count=1)
+            if time.monotonic() >= look_again:
+                look_again = time.monotonic() + LOOP_SECONDS
+                for channel in self._channels():
+                    channel.check_pace(self._patience)
         for listener in self._listeners():
             # Not its close(): that takes the trigger too, which wakes us for each answer.
             wasyncore.dispatcher.close(listener)
@@ -150,8 +226,8 @@ class ApiServer:
                 channel.handle_close()
         return bool(self._channels())
 
-    def _channels(self) -> list[HTTPChannel]:
-        return [entry for entry in list(self._map.values()) if isinstance(entry, HTTPChannel)]
+    def _channels(self) -> list[_Channel]:
+        return [entry for entry in list(self._map.values()) if isinstance(entry, _Channel)]
 
     def _listeners(self) -> list[BaseWSGIServer]:
         return [entry for entry in list(self._map.values()) if isinstance(entry, BaseWSGIServer)]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from api import nodes
+from api import nodes, schemas
 from api.call import Call, Reply
 from api.endpoint import closed, takes
 from api.node_fields import NODE
-from api.view import columns
+from api.view import Shown
 from drophammer import states
 from drophammer.errors import Conflict, Invalid, NotAcceptable
 
@@ -21,7 +21,7 @@ POWER_TARGETS = {
 TIMEOUT_SINCE = 27
 _POWER = closed(
     {
-        "target": {"type": "string"},
+        "target": schemas.one_of(POWER_TARGETS),
         "timeout": {"type": ["integer", "null"], "minimum": 1, "maximum": 2**31 - 1},
     },
     required=("target",),
@@ -42,16 +42,17 @@ _SHOWN = (
 )
 
 
-@takes()
+@takes(reply=schemas.part(NODE, _SHOWN))
 def show(call: Call, ident: str) -> Reply:
-    """GET /v1/nodes/{ident}/states"""
-    fields = [NODE.fields[name] for name in _SHOWN if NODE.fields[name].since <= call.version]
-    return Reply(body=call.view().show(nodes.find(call, ident, columns(fields)), fields))
+    """Show the states of a node at a glance."""
+    known = (NODE.fields[name] for name in _SHOWN)
+    fields = Shown(entry for entry in known if entry.since <= call.version)
+    return Reply(body=call.view().show(nodes.find(call, ident, fields.columns), fields))
 
 
-@takes(body=_POWER, status=202)
+@takes(body=schemas.gated(_POWER, {"timeout": TIMEOUT_SINCE}), status=202)
 def set_power(call: Call, ident: str) -> Reply:
-    """PUT /v1/nodes/{ident}/states/power"""
+    """Change a node's power state."""
     body = call.body()
     target, timeout = body["target"], body.get("timeout")
     if target not in POWER_TARGETS:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from api import nodes
 from api.call import Call, Reply
-from api.endpoint import takes
+from api.endpoint import closed, takes
+from api.fields import ANY_TEXT, BOOLEAN_OR_NULL
 from drophammer.errors import Invalid
 
+_RESULT = closed({"result": BOOLEAN_OR_NULL, "reason": ANY_TEXT}, required=("result",))
+_RESULTS = {"type": "object", "additionalProperties": _RESULT}
 
-@takes()
+
+@takes(reply=_RESULTS)
 def show(call: Call, ident: str) -> Reply:
-    """GET /v1/nodes/{ident}/validate"""
+    """Tell whether each interface of a node has all it needs."""
     return _validate(call, ident)
 
 
-@takes(query={"node": 1, "node_uuid": 1})
+@takes(query={"node": 1, "node_uuid": 1}, reply=_RESULTS)
 def show_by_query(call: Call) -> Reply:
-    """GET /v1/nodes/validate?node=ident"""
+    """Tell the same of the node named in the query."""
     ident = call.query.text("node") or call.query.text("node_uuid")
     if not ident:
         raise Invalid("Missing mandatory parameter: node")

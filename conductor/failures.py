@@ -7,7 +7,10 @@ power controller must not keep a node from reaching its failed state.
 from __future__ import annotations
 
 import logging
+from typing import Any
 
+from conductor import rescuing, undeploy
+from conductor.plans import BESIDE
 from conductor.task import Task
 from drophammer import operations, states
 from drophammer.errors import DrophammerError, LeaseLost
@@ -16,51 +19,81 @@ from drophammer.text import readable
 
 LOG = logging.getLogger(__name__)
 
+# What was being done, by the state it is done in.
+_KIND = {
+    states.ADOPTING: "adopt",
+    states.CLEANING: "clean",
+    states.CLEAN_WAIT: "clean",
+    states.CLEAN_HOLD: "clean",
+    states.DELETING: "delete",
+    states.DEPLOYING: "deploy",
+    states.WAIT_CALL_BACK: "deploy",
+    states.DEPLOY_HOLD: "deploy",
+    states.INSPECTING: "inspect",
+    states.INSPECT_WAIT: "inspect",
+    states.RESCUING: "rescue",
+    states.RESCUE_WAIT: "rescue",
+    states.SERVICING: "service",
+    states.SERVICE_WAIT: "service",
+    states.SERVICE_HOLD: "service",
+}
+
 
 def fail(task: Task, step: Step | None, message: str, *, aborted: bool = False) -> None:
     """End the task's operation as failed, or as aborted by the operator."""
     message = readable(message)
     LOG.warning("node %s: %s failed: %s", task.node.uuid, task.operation.verb, message)
-    if step is not None:
-        with task.box.store.write() as session:
-            task.write(session, {})
-            operations.set_step(
-                session,
-                step.id,
-                {"state": operations.FAILED, "error": message, "finished_at": task.now()},
-            )
-    values = _leave_safe(task, None if aborted else step)
+    values = _leave_safe(task, None if aborted else step, aborted=aborted)
     ended = operations.ABORTED if aborted else operations.FAILED
-    waiting = task.node.provision_state in states.WAITING
-    event = "abort" if aborted and waiting else "fail"
-    task.end(None if task.operation.flow == "power" else event, ended, values, message)
+    paused = task.node.provision_state in states.WAITING | states.HOLDING
+    event: str | None = "abort" if aborted and paused else "fail"
+    if task.operation.flow in BESIDE:
+        event = None
+    task.end(event, ended, values, message, None if step is None else (step, {}))
 
 
-def _leave_safe(task: Task, step: Step | None) -> dict[str, object]:
-    state = task.node.provision_state
-    if state == states.ADOPTING:
+def _leave_safe(task: Task, step: Step | None, *, aborted: bool) -> dict[str, Any]:
+    """Leave the machine as it can be left; columns that say so."""
+    kind = _KIND.get(task.node.provision_state)
+    if kind == "adopt":
         return {"power_state": None}
-    if state in (states.DEPLOYING, states.WAIT_CALL_BACK):
+    if kind == "delete":
+        # The instance is gone for whoever asked, however far its machine came.
+        undeploy.forget_instance(task)
+        return {}
+    if kind == "deploy":
         _leave_ramdisk(task, power_off=task.box.settings.power_off_after_deploy_failure)
-    elif state in (states.INSPECTING, states.INSPECT_WAIT):
+    elif kind == "rescue":
+        left = _leave_ramdisk(task, power_off=True)
+        values = rescuing.without_password(task.node)
+        return values if left or not aborted else values | _fault("rescue abort failure", task)
+    elif kind is not None:
         _leave_ramdisk(task, power_off=True)
-    elif state in (states.CLEANING, states.CLEAN_WAIT):
-        _leave_ramdisk(task, power_off=True)
-        if step is not None and step.interface != "conductor":
-            # A half-cleaned disk is for a person to look at (and clients expect the fault).
-            return {
-                "maintenance": True,
-                "maintenance_reason": f"Cleaning failed in step {step.interface}.{step.step}.",
-                "fault": "clean failure",
-            }
+    if kind in ("clean", "service") and step is not None and _had_begun(step):
+        # A half-done disk is for a person to look at (and clients expect the fault).
+        return _fault(f"{kind} failure", task, step)
     if task.operation.flow == "power":
         return {"target_power_state": None}
     return {}
 
 
-def _leave_ramdisk(task: Task, *, power_off: bool) -> None:
+def _had_begun(step: Step) -> bool:
+    return step.interface != "conductor" and step.state != operations.PENDING
+
+
+def _fault(fault: str, task: Task, step: Step | None = None) -> dict[str, Any]:
+    where = "" if step is None else f" in step {step.interface}.{step.step}"
+    return {
+        "maintenance": True,
+        "maintenance_reason": f"{fault.capitalize()}{where}; see last_error.",
+        "fault": fault,
+    }
+
+
+def _leave_ramdisk(task: Task, *, power_off: bool) -> bool:
+    """Take the machine out of the ramdisk. False when that did not work."""
     if not task.in_ramdisk():
-        return  # Not in it yet: on a rebuild the machine's own system still runs.
+        return True  # Not in it yet: on a rebuild the machine's own system still runs.
     try:
         task.driver.boot.clean_up(task)
         if power_off:
@@ -74,3 +107,5 @@ def _leave_ramdisk(task: Task, *, power_off: bool) -> None:
         with task.box.store.write() as session:
             task.write(session, {})
             task.tell(session, "error", readable(f"Clean-up after the failure: {error.message}"))
+        return False
+    return True

@@ -1,26 +1,27 @@
-"""From verb to ordered steps, and the ONE loop that runs them.
+"""The ONE loop that runs the steps of all operations.
 
-A flow is a list of steps, planned when the operation starts and kept in the
-journal. What a step may do is return ``Done``, ``Again`` or ``Wait``, or raise a
-domain error; the loop turns that into journal entries and events of the state
-machine. A step may be visited any number of times; what it did before is in its
-cursor.
+Which steps there are is planned when the operation begins (``plans.py``) and kept
+in the journal. What a step may do is return ``Done``, ``Again``, ``Wait`` or
+``Hold``, or raise a domain error; the loop turns that into journal entries and
+events of the state machine. A step may be visited any number of times; what it did
+before is in its cursor.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from conductor import failures
+from conductor import caches, failures, rescuing
 from conductor.drivers.base import StepFunction
-from conductor.drivers.registry import Driver
-from conductor.outcomes import Again, Done, Wait
-from conductor.steps import CONDUCTOR_STEPS, agent_step
+from conductor.outcomes import Again, Done, Hold, Outcome, Wait
+from conductor.plans import FLOWS, left_instance
+from conductor.stepplan import RESERVED, TEMPLATE, USER
+from conductor.steps import CONDUCTOR_STEPS, RESERVED_STEPS, agent_step, runs_on_agent
 from conductor.task import Task
+from conductor.wish import own
 from conductor.workers import Workers
 from drophammer import operations, states
 from drophammer.errors import (
@@ -31,119 +32,9 @@ from drophammer.errors import (
     Unavailable,
     Unsupported,
 )
-from drophammer.model import Node, Step
-from drophammer.operations import StepSpec
+from drophammer.model import Step
 
 LOG = logging.getLogger(__name__)
-
-
-def _own(step: str) -> StepSpec:
-    return StepSpec("conductor", step, source="conductor")
-
-
-def plan_verify(node: Node, driver: Driver) -> list[StepSpec]:
-    """Ask the power controller."""
-    driver.power.validate(node)
-    return [_own("verify_power")]
-
-
-def plan_inspect(node: Node, driver: Driver) -> list[StepSpec]:
-    """Boot the ramdisk, take its facts, power off."""
-    driver.power.validate(node)
-    driver.inspect.validate(node)
-    if driver.inspect.uses_agent:
-        _validate_boot(node, driver)
-    return driver.inspect.steps(node)
-
-
-def plan_clean(node: Node, driver: Driver) -> list[StepSpec]:
-    """Boot the ramdisk, run what it and the driver offer, power off."""
-    steps = _clean_steps(node, driver)
-    if steps and driver.deploy.uses_agent:
-        _validate_boot(node, driver)
-    return steps
-
-
-def _clean_steps(node: Node, driver: Driver) -> list[StepSpec]:
-    driver.power.validate(node)
-    automated = driver.box.settings.automated_clean
-    if node.automated_clean is not None:
-        automated = node.automated_clean
-    if not automated:
-        return []
-    steps = driver.deploy.clean_steps(node)
-    if not driver.deploy.uses_agent:
-        return steps
-    return [_own("boot_ramdisk"), _own("plan_agent_steps"), *steps, _own("leave_ramdisk")]
-
-
-def plan_deploy(node: Node, driver: Driver) -> list[StepSpec]:
-    """Whatever the node's deploy interface says."""
-    driver.power.validate(node)
-    driver.deploy.validate(node)
-    if driver.deploy.uses_agent:
-        _validate_boot(node, driver)
-    return driver.deploy.deploy_steps(node)
-
-
-def plan_delete(node: Node, driver: Driver) -> list[StepSpec]:
-    """Give the system up, then clean. What cleaning needs is checked when it begins."""
-    return [_own("tear_down_instance"), _own("begin_cleaning"), *_clean_steps(node, driver)]
-
-
-def plan_adopt(node: Node, driver: Driver) -> list[StepSpec]:
-    """Take over a running system; the machine is not touched."""
-    return [_own("adopt_instance")]
-
-
-def plan_power(node: Node, driver: Driver) -> list[StepSpec]:
-    """Reach a power state."""
-    driver.power.validate(node)
-    return [_own("change_power")]
-
-
-def _validate_boot(node: Node, driver: Driver) -> None:
-    driver.boot.validate(node)
-    if node.disable_power_off:
-        raise Unsupported(
-            f"Node {node.uuid} has disable_power_off set; operations that boot a ramdisk cannot "
-            "do without power off yet."
-        )
-
-
-@dataclass(frozen=True)
-class Flow:
-    """How one kind of operation is planned, and the event at its good end (None: no event)."""
-
-    name: str
-    plan: Callable[[Node, Driver], list[StepSpec]]
-    done: str | None = "done"
-
-
-FLOWS: dict[str, Flow] = {
-    flow.name: flow
-    for flow in (
-        Flow("verify", plan_verify),
-        Flow("inspect", plan_inspect),
-        Flow("clean", plan_clean),
-        Flow("deploy", plan_deploy),
-        Flow("delete", plan_delete),
-        Flow("adopt", plan_adopt),
-        Flow("power", plan_power, done=None),
-    )
-}
-
-FLOW_OF_VERB: dict[str, str] = {
-    "manage": "verify",
-    "inspect": "inspect",
-    "provide": "clean",
-    "active": "deploy",
-    "deploy": "deploy",
-    "rebuild": "deploy",
-    "deleted": "delete",
-    "undeploy": "delete",
-    "adopt": "adopt",
-}
 
 
 class Runner:
@@ -168,14 +59,15 @@ class Runner:
         while self._visit(task):
             pass
 
-    def _give_back(self, task: Task) -> None:
+    def give_back(self, task: Task) -> None:
+        """Release the node, however often that takes."""
         # As long as this process lives it renews its leases: one not given back would stay.
         try:
             task.release()
         except LeaseLost:
             pass
         except SQLAlchemyError:
-            self._workers.later(5.0, self._give_back, task)
+            self._workers.later(5.0, self.give_back, task)
 
     def guarded(self, task: Task, function: Callable[[Task], None]) -> None:
         """Run something on ``task``; when that is interrupted the node is given back.
@@ -189,7 +81,7 @@ class Runner:
             LOG.warning("node %s: lost the lease; another conductor goes on", task.node.uuid)
         except Exception:
             LOG.exception("node %s: work was interrupted", task.node.uuid)
-            self._give_back(task)
+            self.give_back(task)
 
     def _nudged(self, task_of: Callable[[], Task | None]) -> None:
         try:
@@ -205,14 +97,10 @@ class Runner:
         """One visit of the step that is due. True when the next visit is due at once."""
         step = task.step()
         if step is None:
-            _finish(task)
+            _finish(task, None, Done())
             return False
         if task.operation.abort_requested and _may_end_at(step):
-            name = step_name(step)
-            when = "before" if step.state == operations.PENDING else "during"
-            text = f"Aborted by the operator's request {when} {name}."
-            failures.fail(task, step, text, aborted=True)
-            return False
+            return _abort(task, step)
         try:
             task.start_step(step)
             outcome = function_of(task, step)(task, step)
@@ -233,26 +121,54 @@ class Runner:
             text = f"Step '{name}' failed unexpectedly; the conductor's log has the details."
             failures.fail(task, step, text)
             return False
+        return self._goes_on(task, step, outcome)
+
+    def _goes_on(self, task: Task, step: Step, outcome: Outcome) -> bool:
+        """Do what the step's answer asks for. True when the next visit is due at once."""
         if isinstance(outcome, Wait):
             return not task.wait()
+        if isinstance(outcome, Hold):
+            task.hold(step)
+            return False
         if isinstance(outcome, Again):
             self._workers.later(outcome.seconds, self.run, task)
             return False
-        if task.node.provision_state in states.WAITING:
-            task.fire("resume")
-        task.finish_step(step, outcome.result if isinstance(outcome, Done) else {})
-        return True
+        if step.interface in caches.KINDS:
+            caches.refresh(task, (step.interface,))
+        if task.advance(step, outcome):
+            return True
+        _finish(task, step, outcome)
+        return False
+
+
+def _abort(task: Task, step: Step) -> bool:
+    """End at ``step`` by the operator's request. True when there is a way back to take first."""
+    when = "before" if step.state == operations.PENDING else "during"
+    text = f"Aborted by the operator's request {when} {step_name(step)}."
+    if task.operation.flow != "service":
+        failures.fail(task, step, text, aborted=True)
+        return False
+    # The deployed system is to come back, and only then is the node active again.
+    with task.box.store.read() as session:
+        left = left_instance(session, task.operation.id)
+    if task.node.provision_state in states.HOLDING:
+        task.fire("unhold")
+    if task.node.provision_state in states.WAITING:
+        task.fire("resume")
+    task.give_way(step, text, [own("restore_instance")] if left else [])
+    return True
 
 
 def function_of(task: Task, step: Step) -> StepFunction:
     """The code behind a step. Raises Unsupported when this conductor has none."""
-    if step.source == "agent" and step.interface != "conductor":
+    if step.interface == "conductor":
+        table = CONDUCTOR_STEPS
+    elif step.source in (USER, TEMPLATE) and step.step in RESERVED:
+        table = RESERVED_STEPS
+    elif runs_on_agent(task, step):
         return agent_step
-    table = (
-        CONDUCTOR_STEPS
-        if step.interface == "conductor"
-        else task.driver.interface(step.interface).functions()
-    )
+    else:
+        table = dict(task.driver.interface(step.interface).functions())
     if step.step not in table:
         raise Unsupported(f"There is no step {step.interface}.{step.step} on this conductor.")
     return table[step.step]
@@ -270,8 +186,15 @@ def _may_end_at(step: Step) -> bool:
     return step.state == operations.PENDING or step.abortable or step.interface == "conductor"
 
 
-def _finish(task: Task) -> None:
-    event = FLOWS[task.operation.flow].done
-    if event is not None and task.node.provision_state == states.CLEANING and task.node.retired:
+def _finish(task: Task, step: Step | None, done: Done) -> None:
+    between = "resume" if task.node.provision_state in states.WAITING else done.event
+    if between is not None:
+        task.fire(between)
+    flow = FLOWS[task.operation.flow]
+    event = flow.done
+    if task.node.provision_state == states.CLEANING and task.node.retired:
         event = "manage"
-    task.end(event, operations.DONE, {}, None)
+    values = rescuing.without_password(task.node) if flow.history == "rescue" else {}
+    error = task.operation.error
+    last = None if step is None else (step, done.result)
+    task.end(event, operations.ABORTED if error else operations.DONE, values, error, last)

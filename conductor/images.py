@@ -25,7 +25,7 @@ def validate(node: Node) -> None:
     if not isinstance(source, str) or not source:
         problems.append("image_source is missing: give the http(s) URL of an image")
     elif not _is_url(source):
-        problems.append(f"image_source {_shown(source)!r} is not an http:// or https:// URL")
+        problems.append(f"image_source {shown(source)!r} is not an http:// or https:// URL")
     problems += _checksum_problems(info)
     if info.get("kernel") or info.get("ramdisk") or info.get("image_type") == "partition":
         problems.append("partition images are not supported; use a whole-disk image")
@@ -49,7 +49,7 @@ def check_reachable(namespace: Namespace, node: Node) -> int | None:
             )
     except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         raise ImageError(
-            f"The image {_shown(url)} cannot be reached: {_reason(error)}. Check the URL and that "
+            f"The image {shown(url)} cannot be reached: {_reason(error)}. Check the URL and that "
             "its server runs and is reachable from the provisioning network."
         ) from error
     # Some servers refuse HEAD but serve GET; only the agent's download can tell then.
@@ -57,7 +57,7 @@ def check_reachable(namespace: Namespace, node: Node) -> int | None:
         return None
     if response.status >= 400:
         raise ImageError(
-            f"The image server answered HTTP {response.status} for {_shown(url)}. Check the URL."
+            f"The image server answered HTTP {response.status} for {shown(url)}. Check the URL."
         )
     length = response.headers.get("Content-Length")
     return int(length) if length and length.isdigit() else None
@@ -120,7 +120,7 @@ def _is_url(text: str) -> bool:
         return False
 
 
-def _shown(url: str) -> str:
+def shown(url: str) -> str:
     """A URL without what may be secret in it: user name, password, query (signed URLs)."""
     return re.sub(r"\?.*", "?***", re.sub(r"//[^/@]*@", "//***@", url), flags=re.DOTALL)
 

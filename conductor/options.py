@@ -8,7 +8,7 @@ from oslo_config import cfg
 
 from drophammer.model import INTERFACES
 
-FAKE_DELAYS = (
+FAKE_KINDS = (
     "power",
     "boot",
     "deploy",
@@ -31,16 +31,30 @@ _DEFAULT: list[cfg.Opt] = [
     ),
     cfg.ListOpt(
         "enabled_hardware_types",
-        default=["fake-hardware", "ipmi"],
+        default=["fake-hardware", "ipmi", "manual-management"],
         help="Hardware types this conductor drives. Take out what your site does not use.",
     ),
     *(
-        cfg.StrOpt(
-            f"default_{kind}_interface",
-            help=f"The {kind} interface of nodes that name none. Unset: the first one that the "
-            "node's hardware type offers.",
-        )
+        option
         for kind in INTERFACES
+        for option in (
+            cfg.ListOpt(
+                f"enabled_{kind}_interfaces",
+                help=f"The {kind} interfaces that nodes may use. Unset: all that the enabled "
+                "hardware types have.",
+            ),
+            cfg.StrOpt(
+                f"default_{kind}_interface",
+                help=f"The {kind} interface of nodes that name none. Unset: the first enabled "
+                "one in the order of preference of the node's hardware type.",
+            ),
+        )
+    ),
+    cfg.ListOpt(
+        "autodetect_deploy_interfaces",
+        default=["ramdisk", "direct"],
+        help="What the deploy interface 'autodetect' chooses from: the first one that suits the "
+        "node's instance_info. ramdisk suits a kernel and a ramdisk without an image_source.",
     ),
 ]
 
@@ -79,6 +93,19 @@ _CONDUCTOR: list[cfg.Opt] = [
         "is gone.",
     ),
     cfg.IntOpt(
+        "node_locked_retry_attempts",
+        default=3,
+        min=1,
+        help="How often an allocation is tried again while all nodes that fit are held by "
+        "others. Raise it when allocations fail because of nodes that are only busy.",
+    ),
+    cfg.IntOpt(
+        "node_locked_retry_interval",
+        default=1,
+        min=1,
+        help="Seconds between two tries of an allocation. Raise it to spare the database.",
+    ),
+    cfg.IntOpt(
         "deploy_callback_timeout",
         default=1800,
         min=0,
@@ -97,6 +124,31 @@ _CONDUCTOR: list[cfg.Opt] = [
         default=1800,
         min=0,
         help="Seconds an inspection may wait for the ramdisk's facts; 0 waits for ever.",
+    ),
+    cfg.IntOpt(
+        "service_callback_timeout",
+        default=1800,
+        min=0,
+        help="Seconds a node that is being serviced may be without a sign of life of its "
+        "ramdisk; 0 waits for ever.",
+    ),
+    cfg.IntOpt(
+        "rescue_callback_timeout",
+        default=1800,
+        min=0,
+        help="Seconds a rescue may wait for its ramdisk; 0 waits for ever.",
+    ),
+    cfg.IntOpt(
+        "max_conductor_wait_step_seconds",
+        default=30,
+        min=0,
+        help="The longest time that one step 'wait' of an operator's list may take.",
+    ),
+    cfg.IntOpt(
+        "node_history_max_entries",
+        default=300,
+        min=0,
+        help="Entries kept in the history of each node; older ones are dropped now and then.",
     ),
     cfg.IntOpt(
         "power_state_change_timeout",
@@ -231,13 +283,24 @@ _IPMI: list[cfg.Opt] = [
 ]
 
 _FAKE: list[cfg.Opt] = [
-    cfg.StrOpt(
-        f"{kind}_delay",
-        default="0",
-        help=f"Seconds that the fake {kind} interface takes: one number, or two (shortest, "
-        "longest) separated by a comma.",
+    option
+    for kind in FAKE_KINDS
+    for option in (
+        cfg.StrOpt(
+            f"{kind}_delay",
+            default="0",
+            help=f"Seconds that the fake {kind} interface takes: one number, or two (shortest, "
+            "longest) separated by a comma.",
+        ),
+        cfg.StrOpt(
+            f"{kind}_fault",
+            default="",
+            help=f"How the fake {kind} interface fails: a probability from 0 to 1, a text, or "
+            "both, like '0.1 no answer'. A text alone fails always. It may begin with the name "
+            "of the error, like 'BmcUnreachable: no answer'. A node has its own in driver_info, "
+            f'like {{"fake_fault": {{"{kind}": "no answer"}}}}.',
+        ),
     )
-    for kind in FAKE_DELAYS
 ]
 
 GROUPS: list[tuple[str, list[cfg.Opt]]] = [

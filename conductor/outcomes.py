@@ -1,4 +1,4 @@
-"""What a step may answer: done, visit me again, or wait for the ramdisk."""
+"""What a step may answer: done, visit me again, wait for the ramdisk, hold for the operator."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Done:
-    """The step is over; ``result`` goes into the journal."""
+    """The step is over; ``result`` goes into the journal, and ``event`` takes the node along."""
 
     result: dict[str, Any] = field(default_factory=dict)
+    event: str | None = None
 
 
 @dataclass(frozen=True)
@@ -25,4 +26,9 @@ class Wait:
     """Only a message from the ramdisk brings this on: the node is given back until one comes."""
 
 
-Outcome = Done | Again | Wait
+@dataclass(frozen=True)
+class Hold:
+    """Only the operator brings this on: the node is given back until ``unhold``."""
+
+
+Outcome = Done | Again | Wait | Hold

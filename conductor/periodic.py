@@ -15,13 +15,15 @@ from sqlalchemy import and_, exists, or_, select
 
 from conductor import failures
 from conductor.flows import Runner, step_name
+from conductor.plans import BESIDE
 from conductor.task import Task
 from conductor.toolbox import Toolbox
-from drophammer import conductors, states
+from drophammer import allocations, conductors, history, states
 from drophammer.model import Inventory, Node, Operation
 
 LOG = logging.getLogger(__name__)
 SWEEP_BATCH = 500
+CUT_SECONDS = 3600.0
 GOING_ON = "going on with what was begun"
 
 
@@ -67,6 +69,21 @@ class Periodic:
         for node_id in self._orphans(now, waiting=first):
             self._runner.nudge(partial(Task.resume, self._box, node_id, GOING_ON, gently=True))
 
+    def allocate(self) -> None:
+        """Try again the allocations that wait for nodes that were held by others."""
+        settings = self._box.settings
+        patience = settings.locked_attempts * settings.locked_interval
+        allocations.retry(self._box.store, patience)
+
+    def cut_history(self) -> None:
+        """Forget the oldest entries of nodes that have more of them than are to be kept."""
+        kept = self._box.settings.history_entries
+        with self._box.store.read() as session:
+            node_ids = history.too_long(session, kept, SWEEP_BATCH)
+        for node_id in node_ids:
+            with self._box.store.write() as session:
+                history.cut(session, node_id, kept)
+
     def _run(self) -> None:
         settings = self._box.settings
         self._chore(self.beat)
@@ -74,6 +91,8 @@ class Periodic:
         chores: list[tuple[float, Callable[[], None]]] = [
             (settings.heartbeat_interval, self.beat),
             (settings.sweep_interval, self.sweep),
+            (settings.locked_interval, self.allocate),
+            (CUT_SECONDS, self.cut_history),
         ]
         due = [time.monotonic() + interval for interval, _ in chores]
         while not self._stop.wait(max(0.0, min(due) - time.monotonic())):
@@ -98,7 +117,7 @@ class Periodic:
         """Nodes with unfinished work that nobody holds and that need no message to go on."""
         goes_on = [
             Node.provision_state.in_(states.WORKING),
-            Operation.flow == "power",
+            Operation.flow.in_(BESIDE),
             Operation.abort_requested.is_(True),
             # An inspecting ramdisk speaks once; its data is what counts, not the message.
             and_(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 
 from conductor.agentclient import AgentClient
+from conductor.calls.endpoint import Endpoint
 from conductor.drivers.registry import Drivers
 from conductor.flows import Runner
 from conductor.ipmi.pool import IpmiPool
 from conductor.periodic import Periodic
-from conductor.service import Service
 from conductor.settings import Settings
 from conductor.toolbox import Toolbox
 from conductor.workers import Workers
@@ -38,11 +38,11 @@ class ConductorProcess:
             namespace=namespace,
             agents=AgentClient(namespace, settings.agent_timeout),
             ipmi=IpmiPool(workers=settings.ipmi_workers, request_deadline=settings.ipmi_deadline),
-            drivers=Drivers(settings.hardware_types),
+            drivers=Drivers.of(settings),
         )
         self._workers = Workers(settings.workers)
         self._runner = Runner(self._workers)
-        self.service = Service(self.box, self._workers, self._runner)
+        self.service = Endpoint(self.box, self._workers, self._runner)
         self.periodic = Periodic(self.box, self._runner)
         self._served: Served | None = None
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 from oslo_config import cfg
 
-from conductor.options import FAKE_DELAYS
+from conductor import fakefaults
+from conductor.fakefaults import Fault
+from conductor.options import FAKE_KINDS
 from drophammer.errors import Invalid
 from drophammer.model import INTERFACES
 
@@ -17,15 +19,23 @@ class Settings:
     """See ``options.py`` for the meaning of each. Times are seconds; 0 switches a timeout off."""
 
     host: str = "localhost"
-    hardware_types: tuple[str, ...] = ("fake-hardware", "ipmi")
+    hardware_types: tuple[str, ...] = ("fake-hardware", "ipmi", "manual-management")
+    enabled_interfaces: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     default_interfaces: Mapping[str, str] = field(default_factory=dict)
+    autodetect_deploy_interfaces: tuple[str, ...] = ("ramdisk", "direct")
     conductor_group: str = ""
     workers: int = 64
     heartbeat_interval: float = 10
     sweep_interval: float = 60
+    locked_attempts: int = 3
+    locked_interval: float = 1
     deploy_timeout: float = 1800
     clean_timeout: float = 1800
     inspect_timeout: float = 1800
+    service_timeout: float = 1800
+    rescue_timeout: float = 1800
+    max_step_wait: float = 30
+    history_entries: int = 300
     power_timeout: float = 60
     soft_power_timeout: float = 600
     max_concurrent_deploy: int = 250
@@ -48,6 +58,7 @@ class Settings:
     # Not an option: how soon to ask again whoever said "try again later".
     retry_seconds: float = 5.0
     fake_delays: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    fake_faults: Mapping[str, Fault] = field(default_factory=dict)
 
     @classmethod
     def from_conf(cls, conf: cfg.ConfigOpts) -> Settings:
@@ -62,18 +73,30 @@ class Settings:
         return cls(
             host=conf.host,
             hardware_types=tuple(conf.enabled_hardware_types),
+            enabled_interfaces={
+                kind: tuple(names)
+                for kind in INTERFACES
+                if (names := getattr(conf, f"enabled_{kind}_interfaces")) is not None
+            },
             default_interfaces={
                 kind: value
                 for kind in INTERFACES
                 if (value := getattr(conf, f"default_{kind}_interface"))
             },
+            autodetect_deploy_interfaces=tuple(conf.autodetect_deploy_interfaces),
             conductor_group=conf.conductor.conductor_group,
             workers=conf.conductor.workers_pool_size,
             heartbeat_interval=beat,
             sweep_interval=conf.conductor.check_provision_state_interval,
+            locked_attempts=conf.conductor.node_locked_retry_attempts,
+            locked_interval=conf.conductor.node_locked_retry_interval,
             deploy_timeout=conf.conductor.deploy_callback_timeout,
             clean_timeout=conf.conductor.clean_callback_timeout,
             inspect_timeout=conf.conductor.inspect_wait_timeout,
+            service_timeout=conf.conductor.service_callback_timeout,
+            rescue_timeout=conf.conductor.rescue_callback_timeout,
+            max_step_wait=conf.conductor.max_conductor_wait_step_seconds,
+            history_entries=conf.conductor.node_history_max_entries,
             power_timeout=conf.conductor.power_state_change_timeout,
             soft_power_timeout=conf.conductor.soft_power_off_timeout,
             max_concurrent_deploy=conf.conductor.max_concurrent_deploy,
@@ -94,7 +117,10 @@ class Settings:
             ipmi_deadline=conf.ipmi.command_deadline,
             ipmi_disable_boot_timeout=conf.ipmi.disable_boot_timeout,
             fake_delays={
-                kind: _delay(kind, getattr(conf.fake, f"{kind}_delay")) for kind in FAKE_DELAYS
+                kind: _delay(kind, getattr(conf.fake, f"{kind}_delay")) for kind in FAKE_KINDS
+            },
+            fake_faults={
+                kind: fault for kind in FAKE_KINDS if (fault := _fault(kind, conf)) is not None
             },
         )
 
@@ -110,3 +136,8 @@ def _delay(kind: str, text: str) -> tuple[float, float]:
             "the longest separated by a comma."
         )
     return numbers[0], numbers[-1]
+
+
+def _fault(kind: str, conf: cfg.ConfigOpts) -> Fault | None:
+    option = f"{kind}_fault"
+    return fakefaults.parse(getattr(conf.fake, option), f"[fake] {option}")

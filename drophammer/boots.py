@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from drophammer.bootspec import BootSpec
+from drophammer.bootspec import INSTANCE, BootSpec
 from drophammer.model import BootSpecRow, Node, Port
 
 
@@ -35,8 +35,9 @@ def clear(session: Session, node_id: int) -> None:
 
 
 def is_set(session: Session, node_id: int) -> bool:
-    """Whether the node has something to boot from the network."""
-    return session.get(BootSpecRow, node_id) is not None
+    """Whether the node has a ramdisk of ours to boot."""
+    row = session.get(BootSpecRow, node_id)
+    return row is not None and row.purpose != INSTANCE
 
 
 def by_mac(session: Session, mac: str) -> tuple[int, BootSpec | None] | None:

@@ -14,6 +14,9 @@ from urllib.parse import urlsplit
 from drophammer.errors import Invalid
 
 INSPECT, CLEAN, DEPLOY = "inspect", "clean", "deploy"
+SERVICE, RESCUE = "service", "rescue"
+# The node's own system, as long as it is deployed: no ramdisk of ours.
+INSTANCE = "instance"
 IPXE, PXE = "ipxe", "pxe"
 
 # Linux gives a kernel 2048 bytes on x86 (COMMAND_LINE_SIZE, Documentation/admin-guide).

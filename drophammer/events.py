@@ -6,10 +6,12 @@ import datetime
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import event, insert, select
 from sqlalchemy.orm import Session
 
 from drophammer.model import Event
+
+_TOLD = "events to be written"
 
 
 def record(
@@ -22,10 +24,19 @@ def record(
     message: str,
     data: dict[str, Any] | None = None,
 ) -> None:
-    """Add one event. ``message`` is one line for people, ``data`` the same for programs."""
-    session.add(
-        Event(node_id=node_id, at=at, source=source, kind=kind, message=message, data=data or {})
-    )
+    """Add one event. ``message`` is one line for people, ``data`` the same for programs.
+
+    All that a transaction tells is written at its end, in one statement.
+    """
+    row = {"node_id": node_id, "at": at, "source": source, "kind": kind, "message": message}
+    session.info.setdefault(_TOLD, []).append({**row, "data": data or {}})
+
+
+@event.listens_for(Session, "before_commit")
+def _write(session: Session) -> None:
+    told = session.info.pop(_TOLD, None)
+    if told:
+        session.execute(insert(Event), told)
 
 
 def of_node(session: Session, node_id: int, after: int, limit: int) -> Sequence[Event]:

@@ -154,17 +154,19 @@ class Hardware:
 
 def conductor_page(session: Session, page: Page) -> Sequence[Conductor]:
     """Some conductors, dead ones too. Raises NotFound when the marker names none."""
-    key = Conductor.__table__.columns[page.sort_key]
+    columns = Conductor.__table__.columns
+    key, row_id = columns[page.sort_key], columns["id"]
     after = None
     if page.marker is not None:
         place = session.execute(
-            select(key, Conductor.id).where(Conductor.hostname == page.marker)
+            select(key, row_id).where(Conductor.hostname == page.marker)
         ).one_or_none()
         if place is None:
             raise _no_conductor(page.marker)
         after = (place[0], place[1])
-    query = pages.cut(select(Conductor), page, key, Conductor.id, after)
-    return session.scalars(query).all()
+    return pages.read(
+        lambda part: session.scalars(part).all(), select(Conductor), page, key, row_id, after
+    )
 
 
 def conductor_by_host(session: Session, host: str) -> Conductor:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import uuid as uuid_module
+
+_USUAL = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def normal_uuid(text: str) -> str | None:
     """A UUID in its usual spelling, or None when ``text`` is none."""
     if len(text) not in (32, 36):
         return None
+    if _USUAL.fullmatch(text):
+        return text
     try:
         found = uuid_module.UUID(text)
     except ValueError:

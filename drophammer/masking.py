@@ -1,4 +1,4 @@
-"""Hides secrets in what is shown: by the names of keys, at any depth.
+"""Hides secrets in what is shown: by the names of keys, at any depth, and in URLs.
 
 Used by the API's one serializer for every answer, so no verb can forget it, and
 for what an agent is told of its node.
@@ -6,6 +6,8 @@ for what an agent is told of its node.
 
 from __future__ import annotations
 
+import functools
+import re
 from typing import Any
 
 MASK = "******"
@@ -37,6 +39,10 @@ _WORDS = frozenset({"pass"})
 # Keys of SSH that are meant to be known.
 _PUBLIC = ("public", "authorized")
 _WHOLE = frozenset({"image_url", "ipmi_hex_kg_key", "snmp_auth_key", "snmp_priv_key"})
+# The password before the host of a URL.
+_LOGIN = re.compile(r"(://[^\s/?#:@]*:)[^\s/?#]*@")
+# The same names come again and again; long ones are made up, and not worth their memory.
+_KEPT_LENGTH = 64
 
 
 def mask(value: Any) -> Any:
@@ -45,11 +51,17 @@ def mask(value: Any) -> Any:
         return {key: MASK if is_secret(key) else mask(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [mask(inner) for inner in value]
+    if isinstance(value, str) and "@" in value:
+        return _LOGIN.sub(rf"\1{MASK}@", value)
     return value
 
 
 def is_secret(key: str) -> bool:
     """Whether a key's name says that its value is for no reader's eyes."""
+    return _known_secret(key) if len(key) <= _KEPT_LENGTH else _secret(key)
+
+
+def _secret(key: str) -> bool:
     name = key.lower().replace("-", "_")
     if any(word in name for word in _PUBLIC):
         name = name.replace("ssh_key", "")
@@ -58,3 +70,6 @@ def is_secret(key: str) -> bool:
         or any(part in name for part in _PARTS)
         or not _WORDS.isdisjoint(name.split("_"))
     )
+
+
+_known_secret = functools.lru_cache(4096)(_secret)

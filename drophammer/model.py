@@ -23,6 +23,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    text,
     true,
 )
 from sqlalchemy.engine import Dialect
@@ -93,6 +94,12 @@ def new_uuid() -> str:
     return str(uuid_module.uuid4())
 
 
+def _index_of_set(table: str, column: str) -> Index:
+    """An index of the rows that have a value in a column that is mostly empty."""
+    there = text(f"{column} IS NOT NULL")
+    return Index(f"ix_{table}_{column}", column, sqlite_where=there, postgresql_where=there)
+
+
 class Node(Base):
     """A machine: what the operator said of it, where it is in its life, who holds it.
 
@@ -102,14 +109,21 @@ class Node(Base):
     """
 
     __tablename__ = "nodes"
-    # Without it sqlite gives the id of a deleted node to the next one, and a timer
-    # entry that outlived its node would find somebody else's.
-    __table_args__ = {"sqlite_autoincrement": True}
+    __table_args__ = (
+        _index_of_set("nodes", "fault"),
+        _index_of_set("nodes", "instance_name"),
+        # Lists leave out children: an index of all would be taken for that, instead of
+        # the one that finds what is asked for or has the order that is asked for.
+        _index_of_set("nodes", "parent_node"),
+        # Without it sqlite gives the id of a deleted node to the next one, and a timer
+        # entry that outlived its node would find somebody else's.
+        {"sqlite_autoincrement": True},
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     uuid: Mapped[str] = mapped_column(String(36), unique=True)
     name: Mapped[str | None] = mapped_column(unique=True)
-    driver: Mapped[str]
+    driver: Mapped[str] = mapped_column(index=True)
     driver_info: Mapped[JSONObject] = mapped_column(default=dict)
     properties: Mapped[JSONObject] = mapped_column(default=dict)
     instance_info: Mapped[JSONObject] = mapped_column(default=dict)
@@ -141,7 +155,7 @@ class Node(Base):
     service_step: Mapped[JSONObject] = mapped_column(default=dict)
     console_enabled: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[datetime.datetime]
-    updated_at: Mapped[datetime.datetime | None]
+    updated_at: Mapped[datetime.datetime | None] = mapped_column(index=True)
     inspection_started_at: Mapped[datetime.datetime | None]
     inspection_finished_at: Mapped[datetime.datetime | None]
     bios_interface: Mapped[str | None]
@@ -170,7 +184,7 @@ class Node(Base):
     boot_mode: Mapped[str | None] = mapped_column(String(16))
     secure_boot: Mapped[bool | None]
     shard: Mapped[str | None] = mapped_column(index=True)
-    parent_node: Mapped[str | None] = mapped_column(String(36), index=True)
+    parent_node: Mapped[str | None] = mapped_column(String(36))
     disable_power_off: Mapped[bool] = mapped_column(default=False, server_default=false())
     health: Mapped[str | None] = mapped_column(String(32))
     chassis_uuid: Mapped[str | None] = mapped_column(

@@ -7,6 +7,7 @@ the life of a node are here: who may change what is decided by the callers.
 from __future__ import annotations
 
 import datetime
+import functools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,10 +15,12 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     and_,
+    bindparam,
     delete,
     false,
     func,
     insert,
+    literal_column,
     or_,
     select,
     true,
@@ -29,34 +32,41 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from drophammer import pages, states, unique
 from drophammer.errors import Conflict, NodeLocked, NotFound
 from drophammer.identity import normal_uuid
-from drophammer.model import Agent, Node, NodeTrait, Port
+from drophammer.model import Agent, Allocation, Node, NodeTrait, Port
 from drophammer.pages import Page
-from drophammer.store import locked_message
+from drophammer.rows import NODES, SELECTS, mapped
+from drophammer.store import Reader, locked_message
+from drophammer.stored import as_stored
 
 Row = dict[str, Any]
 
+_AGENTS, _TRAITS_OF_NODES = Agent.__table__, NodeTrait.__table__
 _AGENT: dict[str, Any] = {
-    "agent_url": Agent.url,
-    "agent_version": Agent.version,
-    "agent_last_beat": Agent.last_beat,
-    "agent_has_token": Agent.token.is_not(None),
-    "agent_token": Agent.token,
-    "agent_token_shown": Agent.token_shown,
-    "agent_certificate": Agent.certificate,
-    "agent_beats": Agent.beats,
+    "agent_url": _AGENTS.c.url,
+    "agent_version": _AGENTS.c.version,
+    "agent_last_beat": _AGENTS.c.last_beat,
+    "agent_has_token": _AGENTS.c.token.is_not(None),
+    "agent_token": _AGENTS.c.token,
+    "agent_token_shown": _AGENTS.c.token_shown,
+    "agent_certificate": _AGENTS.c.certificate,
+    "agent_beats": _AGENTS.c.beats,
 }
 AGENT_COLUMNS = frozenset(_AGENT)
+# Not a str: that would be put into the statement anew each time it is run.
+_COMMA: Any = literal_column("','")
 # In one text, so that a page of nodes stays one statement: traits have no commas.
 _TRAITS = (
-    select(func.aggregate_strings(NodeTrait.trait, ","))
-    .where(NodeTrait.node_id == Node.id)
-    .correlate(Node)
+    select(func.aggregate_strings(_TRAITS_OF_NODES.c.trait, _COMMA))
+    .where(_TRAITS_OF_NODES.c.node_id == NODES.c.id)
+    .correlate(NODES)
     .scalar_subquery()
 )
 _DERIVED: dict[str, Any] = {**_AGENT, "traits": _TRAITS}
 COLUMNS = frozenset(column.name for column in Node.__table__.columns)
 SHOWN_AGENT = frozenset({"agent_url", "agent_version", "agent_last_beat", "agent_has_token"})
 ALWAYS = frozenset({"id", "uuid"})
+
+_INSERT = insert(NODES).returning(*NODES.c)
 
 FILTERS: dict[str, Callable[[Any], ColumnElement[bool]]] = {
     "chassis_uuid": lambda uuid: Node.chassis_uuid == uuid,
@@ -82,62 +92,78 @@ FILTERS: dict[str, Callable[[Any], ColumnElement[bool]]] = {
 """How a list can be narrowed: name of the filter to its condition."""
 
 
-def find(session: Session, ident: str, columns: Collection[str], *, lock: bool = False) -> Row:
+def find(
+    session: Reader,
+    ident: str,
+    columns: Collection[str],
+    stored: Collection[str] = (),
+    *,
+    lock: bool = False,
+) -> Row:
     """One node by UUID (any spelling) or name. Raises NotFound.
 
-    ``lock`` keeps others from changing it until the transaction ends.
+    JSON columns in ``stored`` come as they are stored. ``lock`` keeps others from
+    changing the node until the transaction ends.
     """
     wanted = normal_uuid(ident)
-    condition = Node.name == ident if wanted is None else Node.uuid == wanted
-    query = _select(columns).where(condition)
-    if lock:
-        query = query.with_for_update(of=Node.__table__)
-    row = session.execute(query).mappings().one_or_none()
-    if row is None:
+    by = "name" if wanted is None else "uuid"
+    query = _finding(by, lock, frozenset(columns), frozenset(stored))
+    found = mapped(session.execute(query, {"ident": wanted or ident}))
+    if not found:
         raise not_found(ident)
-    return dict(row)
+    return found[0]
 
 
 def by_id(
     session: Session, node_id: int, columns: Collection[str], *, lock: bool = False
 ) -> Row | None:
     """One node by its internal number, or None."""
-    query = _select(columns).where(Node.id == node_id)
-    if lock:
-        query = query.with_for_update(of=Node.__table__)
-    row = session.execute(query).mappings().one_or_none()
-    return None if row is None else dict(row)
+    query = _finding("id", lock, frozenset(columns), frozenset())
+    found = mapped(session.execute(query, {"ident": node_id}))
+    return found[0] if found else None
 
 
 def page(
-    session: Session, filters: Mapping[str, Any], page: Page, columns: Collection[str]
+    session: Reader,
+    filters: Mapping[str, Any],
+    page: Page,
+    columns: Collection[str],
+    stored: Collection[str] = (),
 ) -> Sequence[Row]:
     """Some nodes, in order. Raises NotFound when the marker names none."""
-    key = Node.__table__.columns[page.sort_key]
+    key, row_id = NODES.c[page.sort_key], NODES.c.id
     after = None
     if page.marker is not None:
-        place = session.execute(select(key, Node.id).where(Node.uuid == page.marker)).one_or_none()
+        place = session.execute(select(key, row_id).where(NODES.c.uuid == page.marker)).first()
         if place is None:
             raise not_found(page.marker)
         after = (place[0], place[1])
-    query = _select(columns).where(*(FILTERS[name](value) for name, value in filters.items()))
-    return _rows(session, pages.cut(query, page, key, Node.id, after))
+    query = _select(frozenset(columns), frozenset(stored))
+    query = query.where(*(FILTERS[name](value) for name, value in filters.items()))
+    return pages.read(lambda part: mapped(session.execute(part)), query, page, key, row_id, after)
 
 
 def by_uuid(session: Session, uuid: str, columns: Collection[str]) -> Sequence[Row]:
     """The node with this UUID, as a list of one or none."""
-    return _rows(session, _select(columns).where(Node.uuid == uuid))
+    return mapped(session.execute(_select(frozenset(columns)).where(Node.uuid == uuid)))
+
+
+def by_allocation(session: Session, uuid: str, columns: Collection[str]) -> Row | None:
+    """The node that an allocation has, locked until the transaction ends; None when it has none."""
+    query = _finding("allocation_uuid", True, frozenset(columns), frozenset())
+    found = mapped(session.execute(query, {"ident": uuid}))
+    return found[0] if found else None
 
 
 def by_macs(session: Session, macs: Sequence[str], columns: Collection[str]) -> Sequence[Row]:
     """The nodes, each once, that own ports with these MAC addresses."""
     owners = select(Port.node_id).where(Port.address.in_(macs))
-    return _rows(session, _select(columns).where(Node.id.in_(owners)))
+    return mapped(session.execute(_select(frozenset(columns)).where(Node.id.in_(owners))))
 
 
 def in_state(session: Session, state: str, columns: Collection[str]) -> Sequence[Row]:
     """All nodes in a provision state."""
-    return _rows(session, _select(columns).where(Node.provision_state == state))
+    return mapped(session.execute(_select(frozenset(columns)).where(Node.provision_state == state)))
 
 
 def any_in_chassis(session: Session, chassis_uuid: str) -> bool:
@@ -146,11 +172,22 @@ def any_in_chassis(session: Session, chassis_uuid: str) -> bool:
     return session.execute(query).first() is not None
 
 
+def children(session: Reader, parent: str) -> list[str]:
+    """The UUIDs of a node's children, oldest first."""
+    query = select(Node.uuid).where(Node.parent_node == parent).order_by(Node.id)
+    return list(session.scalars(query))
+
+
+def count_by_shard(session: Reader) -> list[tuple[str | None, int]]:
+    """Each shard with the number of its nodes; None for those without one."""
+    query = select(Node.shard, func.count()).group_by(Node.shard).order_by(Node.shard)
+    return [(shard, count) for shard, count in session.execute(query)]
+
+
 def create(session: Session, values: Mapping[str, Any]) -> Row:
     """Add a node and return it whole. Raises Conflict for a uuid, name or instance in use."""
-    query = insert(Node).values(**values).returning(*Node.__table__.columns)
     try:
-        return dict(session.execute(query).mappings().one())
+        return mapped(session.execute(_INSERT, dict(values)))[0]
     except IntegrityError as error:
         _explain(error, values)
         raise
@@ -159,15 +196,18 @@ def create(session: Session, values: Mapping[str, Any]) -> Row:
 def change(session: Session, node_id: int, values: Mapping[str, Any]) -> None:
     """Write columns of a node. Raises Conflict for a name or instance in use."""
     try:
-        session.execute(update(Node).where(Node.id == node_id).values(**values))
+        session.execute(update(NODES).where(NODES.c.id == node_id).values(**values))
     except IntegrityError as error:
         _explain(error, values)
         raise
 
 
 def remove(session: Session, node_id: int) -> None:
-    """Delete a node and all that hangs on it (ports, agent, inventory, events, operations)."""
-    session.execute(delete(Node).where(Node.id == node_id))
+    """Delete a node and all that hangs on it (ports, agent, inventory, events, allocation...)."""
+    gone = delete(Node).where(Node.id == node_id).returning(Node.allocation_uuid)
+    allocation = session.execute(gone).scalar_one_or_none()
+    if allocation is not None:
+        session.execute(delete(Allocation).where(Allocation.uuid == allocation))
 
 
 def touch(session: Session, node_id: int, now: datetime.datetime) -> bool:
@@ -211,21 +251,25 @@ def not_found(ident: str) -> NotFound:
     return NotFound(f"Node {ident} could not be found.")
 
 
-def _select(columns: Collection[str]) -> Select[Any]:
-    wanted: Iterable[str] = sorted(ALWAYS | set(columns))
-    query = select(
-        *(
-            _DERIVED[name].label(name) if name in _DERIVED else Node.__table__.columns[name]
-            for name in wanted
-        )
-    ).select_from(Node)
+@functools.lru_cache(SELECTS)
+def _finding(by: str, lock: bool, columns: frozenset[str], stored: frozenset[str]) -> Select[Any]:
+    query = _select(columns, stored).where(NODES.c[by] == bindparam("ident"))
+    return query.with_for_update(of=NODES) if lock else query
+
+
+@functools.lru_cache(SELECTS)
+def _select(columns: frozenset[str], stored: frozenset[str] = frozenset()) -> Select[Any]:
+    query = select(*(_column(name, stored) for name in sorted(ALWAYS | columns)))
+    query = query.select_from(NODES)
     if AGENT_COLUMNS.intersection(columns):
-        query = query.outerjoin(Agent, Agent.node_id == Node.id)
+        query = query.outerjoin(_AGENTS, _AGENTS.c.node_id == NODES.c.id)
     return query
 
 
-def _rows(session: Session, query: Select[Any]) -> Sequence[Row]:
-    return [dict(row) for row in session.execute(query).mappings()]
+def _column(name: str, stored: frozenset[str]) -> Any:
+    if name in _DERIVED:
+        return _DERIVED[name].label(name)
+    return as_stored(NODES.c[name]) if name in stored else NODES.c[name]
 
 
 def _set(column: InstrumentedAttribute[Any], yes: bool) -> ColumnElement[bool]:

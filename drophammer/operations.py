@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from drophammer.model import Operation, Step, new_uuid
@@ -23,8 +23,12 @@ class StepSpec:
 
     ``interface`` is a driver interface, or "conductor" for what the service does
     around the driver's steps. ``source`` is where the step comes from: driver,
-    agent, user. Highest ``priority`` first; the conductor's own steps keep their
-    place in the list.
+    agent, template, user. Highest ``priority`` first, 0 only when somebody names the
+    step; the conductor's own steps keep their place in the list.
+
+    ``argsinfo`` and ``requires_ramdisk`` describe a step on offer and are not
+    journalled: per argument {"description": text, "required": bool}, and whether the
+    step can only run while the ramdisk does.
     """
 
     interface: str
@@ -34,21 +38,28 @@ class StepSpec:
     args: dict[str, Any] = field(default_factory=dict)
     abortable: bool = False
     reboot_requested: bool = False
+    argsinfo: Mapping[str, Any] = field(default_factory=dict)
+    requires_ramdisk: bool = False
 
-    def row(self, operation_id: int, position: int) -> Step:
-        """The step as a journal row."""
-        return Step(
-            operation_id=operation_id,
-            position=position,
-            interface=self.interface,
-            step=self.step,
-            priority=self.priority,
-            source=self.source,
-            args=self.args,
-            abortable=self.abortable,
-            reboot_requested=self.reboot_requested,
-            state=PENDING,
-        )
+    def row(self, operation_id: int, position: int) -> dict[str, Any]:
+        """The step as the columns of a journal row."""
+        return {
+            "operation_id": operation_id,
+            "position": position,
+            "interface": self.interface,
+            "step": self.step,
+            "priority": self.priority,
+            "source": self.source,
+            "args": self.args,
+            "abortable": self.abortable,
+            "reboot_requested": self.reboot_requested,
+            "state": PENDING,
+            "cursor": {},
+            "result": {},
+            "error": None,
+            "started_at": None,
+            "finished_at": None,
+        }
 
 
 def create(
@@ -60,29 +71,33 @@ def create(
     request: dict[str, Any],
     steps: Sequence[StepSpec],
     now: datetime.datetime,
-) -> Operation:
-    """A new running operation with its steps in the given order."""
+) -> tuple[Operation, list[Step]]:
+    """A new running operation with its steps in the given order, the first one begun.
+
+    Begun in the same transaction: whether a worker has visited it already is not
+    told by that, but by what it has noted.
+    """
     operation = Operation(
         uuid=new_uuid(),
         node_id=node_id,
         verb=verb,
         flow=flow,
         state=RUNNING,
+        position=0,
         request=request,
+        abort_requested=False,
+        error=None,
         created_at=now,
+        updated_at=None,
+        finished_at=None,
     )
     session.add(operation)
     session.flush()
-    session.add_all(spec.row(operation.id, position) for position, spec in enumerate(steps))
-    session.flush()
-    return operation
-
-
-def step_at(session: Session, operation_id: int, position: int) -> Step | None:
-    """The step that is due, or None past the end."""
-    return session.scalars(
-        select(Step).where(Step.operation_id == operation_id, Step.position == position)
-    ).one_or_none()
+    journal = [spec.row(operation.id, position) for position, spec in enumerate(steps)]
+    if journal:
+        journal[0] |= {"state": RUNNING, "started_at": now}
+        session.execute(insert(Step), journal)
+    return operation, [Step(**row) for row in journal]
 
 
 def steps_of(session: Session, operation_ids: Sequence[int]) -> Sequence[Step]:
@@ -104,35 +119,12 @@ def of_node(session: Session, node_id: int, limit: int) -> Sequence[Operation]:
     ).all()
 
 
-def insert_after(
-    session: Session, operation_id: int, position: int, specs: Sequence[StepSpec]
-) -> None:
-    """Replace whatever is pending of the same sources behind ``position`` by ``specs``.
-
-    Used when the ramdisk has told which steps it offers. Told twice (it was
-    rebooted), the list stays the same length.
-    """
-    sources = {spec.source for spec in specs}
-    if sources:
-        session.execute(
-            delete(Step).where(
-                Step.operation_id == operation_id,
-                Step.position > position,
-                Step.state == PENDING,
-                Step.source.in_(sources),
-            )
-        )
-    behind = session.scalars(
-        select(Step)
-        .where(Step.operation_id == operation_id, Step.position > position)
-        .order_by(Step.position)
-    ).all()
-    for offset, step in enumerate(behind):
-        step.position = position + 1 + len(specs) + offset
-    session.flush()
-    session.add_all(
-        spec.row(operation_id, position + 1 + offset) for offset, spec in enumerate(specs)
-    )
+def replan(session: Session, operation_id: int, position: int, specs: Sequence[StepSpec]) -> None:
+    """Let exactly ``specs`` follow on ``position``, in place of what was planned there."""
+    session.execute(delete(Step).where(Step.operation_id == operation_id, Step.position > position))
+    if specs:
+        rows = [spec.row(operation_id, position + 1 + n) for n, spec in enumerate(specs)]
+        session.execute(insert(Step), rows)
 
 
 def set_values(session: Session, operation_id: int, values: dict[str, Any]) -> None:
@@ -140,9 +132,14 @@ def set_values(session: Session, operation_id: int, values: dict[str, Any]) -> N
     session.execute(update(Operation).where(Operation.id == operation_id).values(**values))
 
 
-def set_step(session: Session, step_id: int, values: dict[str, Any]) -> None:
+def set_step(session: Session, step: Step, values: dict[str, Any]) -> None:
     """Write columns of a step."""
-    session.execute(update(Step).where(Step.id == step_id).values(**values))
+    session.execute(
+        update(Step)
+        .where(Step.operation_id == step.operation_id, Step.position == step.position)
+        .values(**values)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def request_abort(session: Session, operation_id: int) -> None:

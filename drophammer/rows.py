@@ -6,10 +6,11 @@ the node a row belongs to. What is special about a noun is in the noun's own fil
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Result, Select, Table, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -18,21 +19,27 @@ from drophammer.errors import Conflict, Invalid, NotFound
 from drophammer.identity import normal_uuid
 from drophammer.model import Base, Node
 from drophammer.pages import Page
+from drophammer.store import Reader
+from drophammer.stored import as_stored
 
 Row = dict[str, Any]
 ALWAYS = frozenset({"id", "uuid"})
+# Statements kept ready: to build one costs several times what it costs to run it.
+SELECTS = 256
+# Not the class: statements on it go through the ORM, which is twice as slow.
+NODES = Node.metadata.tables["nodes"]
 
 # What a change of something that belongs to a node must know of the node.
 NODE_COLUMNS: dict[str, Any] = {
-    "node_uuid": Node.uuid,
-    "node_provision_state": Node.provision_state,
-    "node_power_state": Node.power_state,
-    "node_maintenance": Node.maintenance,
-    "node_instance_uuid": Node.instance_uuid,
-    "lease_owner": Node.lease_owner,
-    "lease_host": Node.lease_host,
-    "lease_purpose": Node.lease_purpose,
-    "lease_expires": Node.lease_expires,
+    "node_uuid": NODES.c.uuid,
+    "node_provision_state": NODES.c.provision_state,
+    "node_power_state": NODES.c.power_state,
+    "node_maintenance": NODES.c.maintenance,
+    "node_instance_uuid": NODES.c.instance_uuid,
+    "lease_owner": NODES.c.lease_owner,
+    "lease_host": NODES.c.lease_host,
+    "lease_purpose": NODES.c.lease_purpose,
+    "lease_expires": NODES.c.lease_expires,
 }
 
 
@@ -42,7 +49,7 @@ class Rows:
     ``noun`` is its name in messages; ``of_node`` says that its rows belong to nodes;
     ``filters`` are the ways to narrow a list. ``taken`` maps a unique column, the first
     one where several are unique together, to how a message names what is in use, with
-    the columns' values in braces.
+    the columns' values in braces. ``derived`` are further columns, as scalar expressions.
     """
 
     def __init__(
@@ -53,6 +60,7 @@ class Rows:
         of_node: bool = False,
         filters: Mapping[str, Callable[[Any], ColumnElement[bool]]] | None = None,
         taken: Mapping[str, str] | None = None,
+        derived: Mapping[str, Any] | None = None,
     ) -> None:
         table = model.__table__
         assert isinstance(table, Table)
@@ -61,28 +69,36 @@ class Rows:
         self.of_node = of_node
         self.filters = dict(filters or {})
         self.columns = frozenset(column.name for column in table.columns)
-        self.joined = NODE_COLUMNS if of_node else {}
+        self.joined = {**(NODE_COLUMNS if of_node else {}), **(derived or {})}
+        self.named = "name" in table.columns
         self._taken = {"uuid": "uuid {uuid}", **(taken or {})}
-        self._named = "name" in table.columns
+        self._select = functools.lru_cache(SELECTS)(self._build)
 
     def find(
-        self, session: Session, ident: str, columns: Collection[str], *, lock: bool = False
+        self,
+        session: Reader,
+        ident: str,
+        columns: Collection[str],
+        stored: Collection[str] = (),
+        *,
+        lock: bool = False,
     ) -> Row:
         """One row by UUID (any spelling) or name. Raises NotFound.
 
-        ``lock`` keeps others from changing it, and its node, until the transaction ends.
+        JSON columns in ``stored`` come as they are stored. ``lock`` keeps others from
+        changing the row, and its node, until the transaction ends.
         """
         wanted = normal_uuid(ident)
-        if wanted is None and not self._named:
+        if wanted is None and not self.named:
             raise self.not_found(ident)
         name = self.table.columns["uuid" if wanted is not None else "name"]
-        query = self._select(columns).where(name == (wanted or ident))
+        query = self._select(frozenset(columns), frozenset(stored)).where(name == (wanted or ident))
         if lock:
             query = query.with_for_update()
-        row = session.execute(query).mappings().one_or_none()
-        if row is None:
+        found = mapped(session.execute(query))
+        if not found:
             raise self.not_found(ident)
-        return dict(row)
+        return found[0]
 
     def referred(self, session: Session, ident: str, columns: Collection[str]) -> Row:
         """One row that a body refers to. Raises Invalid: what is wrong is the body then."""
@@ -92,7 +108,12 @@ class Rows:
             raise Invalid(error.message) from error
 
     def page(
-        self, session: Session, filters: Mapping[str, Any], page: Page, columns: Collection[str]
+        self,
+        session: Reader,
+        filters: Mapping[str, Any],
+        page: Page,
+        columns: Collection[str],
+        stored: Collection[str] = (),
     ) -> Sequence[Row]:
         """Some rows, in order. Raises NotFound when the marker names none."""
         key, row_id, uuid = (self.table.columns[name] for name in (page.sort_key, "id", "uuid"))
@@ -102,11 +123,13 @@ class Rows:
             if place is None:
                 raise self.not_found(page.marker)
             after = (place[0], place[1])
-        query = self._select(columns).where(*self._conditions(filters))
-        found = session.execute(pages.cut(query, page, key, row_id, after)).mappings()
-        return [dict(row) for row in found]
+        query = self._select(frozenset(columns), frozenset(stored))
+        query = query.where(*self._conditions(filters))
+        return pages.read(
+            lambda part: mapped(session.execute(part)), query, page, key, row_id, after
+        )
 
-    def count(self, session: Session, filters: Mapping[str, Any]) -> int:
+    def count(self, session: Reader, filters: Mapping[str, Any]) -> int:
         """How many rows there are."""
         query = select(func.count()).select_from(self.table).where(*self._conditions(filters))
         return session.execute(query).scalar_one()
@@ -120,13 +143,13 @@ class Rows:
             self._explain(error, values)
             raise
 
-    def change(self, session: Session, row_id: int, values: Mapping[str, Any]) -> None:
-        """Write columns of a row. Raises Conflict for what is in use already."""
-        query = update(self.table).where(self.table.columns["id"] == row_id).values(**values)
+    def change(self, session: Session, row: Row, values: Mapping[str, Any]) -> None:
+        """Write columns of a row that was found. Raises Conflict for what is in use already."""
+        query = update(self.table).where(self.table.columns["id"] == row["id"]).values(**values)
         try:
             session.execute(query)
         except IntegrityError as error:
-            self._explain(error, values)
+            self._explain(error, {**row, **values})
             raise
 
     def remove(self, session: Session, row_id: int) -> None:
@@ -140,17 +163,18 @@ class Rows:
     def _conditions(self, filters: Mapping[str, Any]) -> list[ColumnElement[bool]]:
         return [self.filters[name](value) for name, value in filters.items()]
 
-    def _select(self, columns: Collection[str]) -> Select[Any]:
-        wanted = sorted(ALWAYS | set(columns))
-        query = select(
-            *(
-                self.joined[name].label(name) if name in self.joined else self.table.columns[name]
-                for name in wanted
-            )
-        ).select_from(self.table)
+    def _build(self, columns: frozenset[str], stored: frozenset[str]) -> Select[Any]:
+        query = select(*(self._column(name, stored) for name in sorted(ALWAYS | columns)))
+        query = query.select_from(self.table)
         if self.of_node:
-            query = query.join(Node, Node.id == self.table.columns["node_id"])
+            query = query.join(NODES, NODES.c.id == self.table.columns["node_id"])
         return query
+
+    def _column(self, name: str, stored: frozenset[str]) -> Any:
+        if name in self.joined:
+            return self.joined[name].label(name)
+        column = self.table.columns[name]
+        return as_stored(column) if name in stored else column
 
     def _explain(self, error: IntegrityError, values: Mapping[str, Any]) -> None:
         """Raise Conflict when ``error`` says that something is in use."""
@@ -160,4 +184,10 @@ class Rows:
         what = self._taken[column].format_map(
             {name: values.get(name, "it") for name in self.columns}
         )
-        raise Conflict(f"A {self.noun.lower()} with {what} already exists.") from error
+        raise Conflict(f"{self.noun} with {what} already exists.") from error
+
+
+def mapped(found: Result[Any]) -> list[Row]:
+    """All rows of a result as plain dicts."""
+    names = tuple(found.keys())
+    return [dict(zip(names, row, strict=False)) for row in found.all()]

@@ -258,6 +258,7 @@ INTERFACES_CHANGEABLE: frozenset[str] = frozenset(
 )
 LOOKUP_ALLOWED: frozenset[str] = frozenset(s.name for s in STATES.values() if s.lookup)
 WAITING: frozenset[str] = frozenset(s.name for s in STATES.values() if s.kind == WAIT)
+HOLDING: frozenset[str] = frozenset(s.name for s in STATES.values() if s.kind == HOLD)
 WORKING: frozenset[str] = frozenset(s.name for s in STATES.values() if s.kind == TRANSIENT)
 
 POWER_ON, POWER_OFF, POWER_ERROR = "power on", "power off", "error"

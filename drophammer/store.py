@@ -9,9 +9,10 @@ first and writes later could otherwise fail with "database is locked".
 from __future__ import annotations
 
 import datetime
+import json
 import pathlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, or_, select, up
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
+from drophammer.asking import Asker
 from drophammer.clock import Clock, SystemClock
 from drophammer.errors import LeaseLost, NodeLocked, NotFound
 from drophammer.model import Node
@@ -33,6 +35,11 @@ SQLITE_BUSY_SECONDS = 30
 CLEAN_UP_SECONDS = 300
 # A transaction is short, but every worker, bus and API thread may be in one.
 POOL_SIZE, POOL_OVERFLOW = 16, 112
+# On sqlite threads keep connections besides, as many as there are threads of the API.
+KEPT = 32
+
+# What a query that only reads may be run on.
+Reader = Session | Connection
 
 
 @dataclass(frozen=True)
@@ -60,13 +67,21 @@ class Store:
         self.clock: Clock = clock or SystemClock()
         self.lease_seconds = lease_seconds
         self.engine = _engine(url)
-        self._writer = self.engine.execution_options(drophammer_write=True)
+        self._writer = self.engine.execution_options(drophammer_begin="BEGIN IMMEDIATE")
+        self._asker = Asker(self.engine)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A consistent view. Takes no lock that a writer would wait for."""
         with Session(self.engine, expire_on_commit=False) as session:
             yield session
+
+    def ask(self) -> AbstractContextManager[Connection]:
+        """For statements that need not agree with each other: plain rows, no transaction.
+
+        Several times cheaper than ``read`` where one question is all there is.
+        """
+        return self._asker.ask()
 
     @contextmanager
     def write(self) -> Iterator[Session]:
@@ -85,6 +100,7 @@ class Store:
 
     def close(self) -> None:
         """Give back all connections."""
+        self._asker.close()
         self.engine.dispose()
 
     # Leases
@@ -95,6 +111,19 @@ class Store:
         A lease that ran out counts as free; its holder finds out by the fence.
         Raises NodeLocked, naming holder and purpose, or NotFound.
         """
+        fence = self._take(session, node_id, holder, purpose, Node.fence)
+        return Lease(node_id, holder, purpose, fence)
+
+    def reserve_node(
+        self, session: Session, node_id: int, holder: Holder, purpose: str
+    ) -> tuple[Lease, Node]:
+        """The same, and the node as it is now, in one statement."""
+        node = self._take(session, node_id, holder, purpose, Node)
+        return Lease(node_id, holder, purpose, node.fence), node
+
+    def _take(
+        self, session: Session, node_id: int, holder: Holder, purpose: str, wanted: Any
+    ) -> Any:
         now = self.clock.now()
         taken = session.execute(
             update(Node)
@@ -107,14 +136,16 @@ class Store:
                 lease_expires=now + datetime.timedelta(seconds=self.lease_seconds),
                 fence=Node.fence + 1,
             )
-            .returning(Node.fence)
-            .execution_options(synchronize_session=False)
+            .returning(wanted)
+            .execution_options(synchronize_session=False, populate_existing=True)
         ).scalar_one_or_none()
         if taken is None:
             raise self._locked(session, node_id)
-        return Lease(node_id, holder, purpose, taken)
+        return taken
 
-    def seize(self, session: Session, node_id: int, holder: Holder, purpose: str) -> Lease | None:
+    def seize(
+        self, session: Session, node_id: int, holder: Holder, purpose: str
+    ) -> tuple[Lease, Node] | None:
         """Take the node whoever holds it, if it is past its deadline; None when it is not.
 
         Its former holder writes nothing more. The deadline is put off, so that whoever
@@ -128,7 +159,7 @@ class Store:
             .returning(Node.id)
             .execution_options(synchronize_session=False)
         ).scalar_one_or_none()
-        return None if overdue is None else self.reserve(session, node_id, holder, purpose)
+        return None if overdue is None else self.reserve_node(session, node_id, holder, purpose)
 
     def renew_all(self, session: Session, holder: Holder) -> None:
         """Push out the expiry of every lease that ``holder`` has. One statement."""
@@ -199,6 +230,11 @@ def locked_message(
     )
 
 
+def _loads(text: str) -> Any:
+    # Most JSON columns of most rows are empty.
+    return {} if text == "{}" else json.loads(text)
+
+
 def _engine(url: str) -> Engine:
     if make_url(url).get_backend_name() != "sqlite":
         return create_engine(
@@ -211,10 +247,11 @@ def _engine(url: str) -> Engine:
     engine = create_engine(
         url,
         connect_args={"timeout": SQLITE_BUSY_SECONDS},
-        pool_size=POOL_SIZE,
+        pool_size=POOL_SIZE + KEPT,
         max_overflow=POOL_OVERFLOW,
         # The values of a statement that fails may be passwords.
         hide_parameters=True,
+        json_deserializer=_loads,
     )
 
     @event.listens_for(engine, "connect")
@@ -229,7 +266,8 @@ def _engine(url: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        write = connection.get_execution_options().get("drophammer_write")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+        statement = connection.get_execution_options().get("drophammer_begin", "BEGIN")
+        if statement is not None:
+            connection.exec_driver_sql(statement)
 
     return engine

@@ -34,8 +34,7 @@ def main(argv: list[str]) -> int:
             raise Invalid(f"{', '.join(strange)}: no option of that name; it has no effect.")
         for settings in (api.settings, netboot.settings):
             settings.Settings.from_conf(conf)
-        wanted = conductor.settings.Settings.from_conf(conf)
-        Drivers(wanted.hardware_types).describe(wanted.default_interfaces)
+        Drivers.of(conductor.settings.Settings.from_conf(conf))
         if conf.serve.api:
             check_users(api.settings.Settings.from_conf(conf))
     except DrophammerError as error:

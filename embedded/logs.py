@@ -15,5 +15,8 @@ def start(level: str, path: Path | None = None) -> None:
     logging.basicConfig(
         level=level, format=FORMAT, datefmt="%Y-%m-%d %H:%M:%S", filename=path, force=True
     )
+    # Not in a line, and costly to find out for each.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None
     for name in QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import os
 import signal
@@ -66,6 +67,9 @@ def main(argv: list[str]) -> int:
     except DrophammerError as error:
         print(f"drophammer serve: {error.message}", file=sys.stderr)
         return 1
+    # What is loaded by now never becomes garbage: do not look through it again and again.
+    gc.collect()
+    gc.freeze()
     print_table(service)
     stop.wait()
     print("Stopping ...", flush=True)

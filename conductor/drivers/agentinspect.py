@@ -10,7 +10,7 @@ from drophammer.operations import StepSpec
 class AgentInspect(Inspect):
     uses_agent = True
 
-    def steps(self, node: Node) -> list[StepSpec]:
+    def inspect_steps(self, node: Node) -> list[StepSpec]:
         return [
             StepSpec("conductor", name, source="conductor")
             for name in ("await_inventory", "record_facts", "leave_ramdisk")

@@ -33,7 +33,9 @@ class DirectDeploy(Deploy):
     def validate(self, node: Node) -> None:
         images.validate(node)
 
-    def deploy_steps(self, node: Node) -> list[StepSpec]:
+    def steps(self, node: Node, purpose: str) -> list[StepSpec]:
+        if purpose != "deploy":
+            return []
         return [
             StepSpec("conductor", "check_image", source="conductor"),
             StepSpec("deploy", "deploy", 100, abortable=True),

@@ -16,7 +16,7 @@ class IpmiPower(Power):
     """Chassis power (IPMI 2.0 section 28)."""
 
     def validate(self, node: Node) -> None:
-        _validate(node)
+        check_driver_info(node)
 
     def state(self, node: Node) -> str:
         return self.box.ipmi.get_power(from_driver_info(node.driver_info))
@@ -31,7 +31,7 @@ class IpmiManagement(Management):
     devices = ("pxe", "disk", "cdrom", "bios", "safe")
 
     def validate(self, node: Node) -> None:
-        _validate(node)
+        check_driver_info(node)
 
     def boot_device(self, node: Node) -> tuple[str | None, bool | None]:
         found = self.box.ipmi.get_boot_device(from_driver_info(node.driver_info))
@@ -50,8 +50,12 @@ class IpmiManagement(Management):
             ),
         )
 
+    def inject_nmi(self, node: Node) -> None:
+        self.box.ipmi.set_power(from_driver_info(node.driver_info), "diag")
 
-def _validate(node: Node) -> None:
+
+def check_driver_info(node: Node) -> None:
+    """Raise Invalid, naming everything that is missing or wrong."""
     try:
         from_driver_info(node.driver_info)
     except Invalid as error:

@@ -32,13 +32,31 @@ class NetworkBoot(Boot):
     def prepare(self, task: Task, purpose: str) -> None:
         """Write the boot spec, forget the previous agent, choose the network as boot device."""
         node = task.node
+        parameters = (*self._parameters(node), *self._agent_parameters(purpose))
+        files = (self._file(node, "kernel"), self._file(node, "ramdisk"))
+        self._put(task, purpose, files, parameters)
+
+    def prepare_instance(self, task: Task) -> None:
+        """The same for good, with the files that the instance brings."""
+        info = task.node.instance_info
+        kernel, ramdisk = (
+            bootspec.check_file_url(str(info.get(name)), f"instance_info {name}")
+            for name in ("kernel", "ramdisk")
+        )
+        self._put(task, bootspec.INSTANCE, (kernel, ramdisk), self._parameters(task.node))
+
+    def _put(
+        self, task: Task, purpose: str, files: tuple[str, str], parameters: tuple[str, ...]
+    ) -> None:
+        node = task.node
+        ours = purpose != bootspec.INSTANCE
         spec = bootspec.BootSpec(
             node_uuid=node.uuid,
             purpose=purpose,
             loader=self.loader,
-            kernel=self._file(node, "kernel"),
-            ramdisk=self._file(node, "ramdisk"),
-            parameters=(*self._parameters(node), *self._agent_parameters(purpose)),
+            kernel=files[0],
+            ramdisk=files[1],
+            parameters=parameters,
             key=secrets.token_urlsafe(24),
         )
         if not task.ports():
@@ -47,14 +65,17 @@ class NetworkBoot(Boot):
                 "card that it boots from."
             )
         with task.box.store.write() as session:
-            agents.forget(session, node.id, starting=True)
+            agents.forget(session, node.id, starting=ours)
             task.write(session, {})
             boots.put(session, node.id, spec, task.now())
             task.tell(session, "boot", f"{purpose} ramdisk over {self.loader} is prepared")
         task.box.bus.call("netboot", "prepare", node_id=node.id)
         task.confirm()
         task.driver.management.set_boot_device(
-            node, "pxe", persistent=False, uefi=boot_mode(node, task.box.settings) == "uefi"
+            node,
+            "pxe",
+            persistent=not ours,
+            uefi=boot_mode(node, task.box.settings) == "uefi",
         )
 
     def clean_up(self, task: Task) -> None:

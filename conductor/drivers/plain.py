@@ -1,8 +1,8 @@
-"""Interfaces without hardware behind them: ``no-*``, ``noop`` and the flat network."""
+"""Interfaces without hardware behind them: ``no-*`` and ``noop``."""
 
 from __future__ import annotations
 
-from conductor.drivers.base import Interface, Nothing
+from conductor.drivers.base import Deploy, Management, Nothing, Storage
 from drophammer.model import Node
 
 
@@ -34,16 +34,21 @@ class NoVendor(Nothing):
     kind = "vendor"
 
 
-class PlainNetwork(Interface):
-    """One network for everything (``flat``, ``noop``): nothing to switch."""
-
-    kind = "network"
-
-
-class LocalStorage(Interface):
+class LocalStorage(Storage):
     """Disks inside the machine (``noop``): nothing to attach."""
 
-    kind = "storage"
 
-    def validate(self, node: Node) -> None:
-        """Local disks need no settings."""
+class NoopManagement(Management):
+    """Somebody else chooses what the machine boots from; what is asked here is not heard."""
+
+    devices = ("pxe", "disk", "cdrom", "bios", "safe")
+
+    def boot_device(self, node: Node) -> tuple[str | None, bool | None]:
+        return None, None
+
+    def set_boot_device(self, node: Node, device: str, *, persistent: bool, uefi: bool) -> None:
+        """Nobody is told."""
+
+
+class NoopDeploy(Deploy):
+    """The machine comes with its system: it is active as soon as somebody says so."""

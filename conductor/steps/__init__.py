@@ -1,11 +1,15 @@
-"""The conductor's own steps, a file per theme. ``CONDUCTOR_STEPS`` is the one list of them."""
+"""The conductor's own steps, a file per theme.
+
+``CONDUCTOR_STEPS`` are those that plans consist of, ``RESERVED_STEPS`` those that
+operators name.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conductor.steps import agent, inspection, instance, power, ramdisk
-from conductor.steps.agent import agent_step
+from conductor.steps import agent, inspection, instance, power, ramdisk, reserved, rules
+from conductor.steps.agent import agent_step, runs_on_agent
 
 if TYPE_CHECKING:
     from conductor.drivers.base import StepFunction
@@ -16,13 +20,24 @@ CONDUCTOR_STEPS: dict[str, StepFunction] = {
     "boot_ramdisk": ramdisk.boot_ramdisk,
     "leave_ramdisk": ramdisk.leave_ramdisk,
     "plan_agent_steps": agent.plan_agent_steps,
+    "check_agent_steps": agent.check_agent_steps,
     "meet_agent_again": agent.meet_agent_again,
     "await_inventory": inspection.await_inventory,
     "record_facts": inspection.record_facts,
+    "apply_rules": rules.apply_rules,
     "check_image": instance.check_image,
     "tear_down_instance": instance.tear_down_instance,
     "begin_cleaning": instance.begin_cleaning,
     "adopt_instance": instance.adopt_instance,
+    "restore_instance": instance.restore_instance,
 }
 
-__all__ = ["CONDUCTOR_STEPS", "agent_step"]
+RESERVED_STEPS: dict[str, StepFunction] = {
+    "power_on": reserved.power_on,
+    "power_off": reserved.power_off,
+    "reboot": reserved.reboot,
+    "hold": reserved.hold,
+    "wait": reserved.wait,
+}
+
+__all__ = ["CONDUCTOR_STEPS", "RESERVED_STEPS", "agent_step", "runs_on_agent"]

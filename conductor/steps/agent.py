@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from conductor import agentclient
+from conductor import agentclient, stepplan
 from conductor.outcomes import Done, Outcome, Wait
 from conductor.payload import node_for_agent, ports_for_agent
+from conductor.plans import FLOWS
+from conductor.stepplan import RESERVED, TEMPLATE, USER
+from conductor.wish import own
 from drophammer import agents
-from drophammer.errors import AgentBusy, AgentError, AgentUnreachable
+from drophammer.errors import AgentBusy, AgentError, AgentUnreachable, Invalid
 from drophammer.model import Agent, Step
 from drophammer.operations import StepSpec
 
@@ -18,21 +22,64 @@ if TYPE_CHECKING:
 
 MAX_STEPS = 200
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,200}")
-# In which order steps of equal priority run.
-_INTERFACE_ORDER = ("vendor", "power", "management", "firmware", "deploy", "bios", "raid")
 
 
 def plan_agent_steps(task: Task, step: Step) -> Outcome:
-    """Ask the agent for its clean steps and put those with a priority behind this step."""
-    offered = _offered(task)
-    specs = _effective(offered.get("clean_steps") or {}, _priorities(task))
+    """Ask the agent for its clean steps; plan them and the driver's that have a priority."""
+    specs = stepplan.automatic(_specs(_offered(task), _priorities(task)))
     if not specs:
         raise AgentError(
             "Cleaning has no step to run: the agent offers none with a priority above 0 after "
             "the [deploy] erase_devices*_priority options. Nothing was erased."
         )
-    task.add_steps(step, _with_reboots(specs))
+    specs += stepplan.offered(task.driver, task.node, "clean")
+    planned = _with_reboots(stepplan.automatic(specs))
+    task.replan(step, [*planned, own("leave_ramdisk")])
     return Done({"steps": [spec.step for spec in specs]})
+
+
+def check_agent_steps(task: Task, step: Step) -> Outcome:
+    """Does the ramdisk have the steps that the operator named and no interface offers?"""
+    offers = {(spec.interface, spec.step): spec for spec in _specs(_offered(task), {})}
+    specs = [_as_offered(task, later, offers) for later in task.steps_behind(step)]
+    task.replan(step, _with_reboots(specs))
+    return Done()
+
+
+def runs_on_agent(task: Task, step: Step) -> bool:
+    """Whether a step is the ramdisk's: told by it, or named by somebody and nobody else's."""
+    if step.source not in (USER, TEMPLATE) or step.interface == "conductor":
+        return step.source == "agent" and step.interface != "conductor"
+    purpose = FLOWS[task.operation.flow].purpose
+    if step.step in RESERVED or purpose is None or not task.driver.deploy.uses_agent:
+        return False
+    offers = task.driver.interface(step.interface).steps(task.node, purpose)
+    return all(offer.step != step.step for offer in offers)
+
+
+def _as_offered(task: Task, step: Step, offers: dict[tuple[str, str], StepSpec]) -> StepSpec:
+    """A planned step, with what the ramdisk says of it. Raises AgentError when it has none such."""
+    spec = StepSpec(
+        step.interface,
+        step.step,
+        step.priority,
+        step.source,
+        step.args,
+        abortable=step.abortable,
+        reboot_requested=step.reboot_requested,
+    )
+    if not runs_on_agent(task, step):
+        return spec
+    name = f"{step.interface}.{step.step}"
+    offer = offers.get((step.interface, step.step))
+    if offer is None:
+        have = ", ".join(f"{interface}.{step}" for interface, step in sorted(offers)) or "none"
+        raise AgentError(f"The ramdisk has no step {name}; it offers: {have}.")
+    try:
+        stepplan.check_arguments(name, step.args, offer.argsinfo)
+    except Invalid as error:
+        raise AgentError(f"The ramdisk's step does not fit. {error.message}") from error
+    return replace(spec, abortable=offer.abortable, reboot_requested=offer.reboot_requested)
 
 
 def meet_agent_again(task: Task, step: Step) -> Outcome:
@@ -49,24 +96,29 @@ def ask(task: Task, name: str, params: dict[str, Any]) -> dict[str, Any]:
     return answer.result
 
 
-def _offered(task: Task) -> dict[str, Any]:
-    """What the agent offers for cleaning; the version that goes with it is kept."""
+def _kind(task: Task) -> str:
+    """The agent's word for what is being done: clean, deploy or service."""
+    return FLOWS[task.operation.flow].purpose or "clean"
+
+
+def _offered(task: Task) -> object:
+    """The steps that the agent offers for this; the version that goes with them is kept."""
+    kind = _kind(task)
     params = {"node": node_for_agent(task.node), "ports": ports_for_agent(task.ports())}
-    offered = ask(task, "clean.get_clean_steps", params)
+    told = ask(task, f"{kind}.get_{kind}_steps", params)
     with task.box.store.write() as session:
-        agents.set_step_version(
-            session, task.node.id, offered.get("hardware_manager_version") or {}
-        )
+        agents.set_step_version(session, task.node.id, told.get("hardware_manager_version") or {})
         task.write(session, {})
-    return offered
+    return told.get(f"{kind}_steps") or {}
 
 
 def _with_reboots(specs: list[StepSpec]) -> list[StepSpec]:
-    """A fresh ramdisk behind each step that asks for a reboot, unless it is the last one."""
+    """A fresh ramdisk behind each step that asks for a reboot, unless none follows it."""
     steps: list[StepSpec] = []
     for number, spec in enumerate(specs, 1):
         steps.append(spec)
-        if spec.reboot_requested and number < len(specs):
+        follows = any(later.interface != "conductor" for later in specs[number:])
+        if spec.reboot_requested and follows:
             steps += [
                 StepSpec("conductor", name, source="agent")
                 for name in ("boot_ramdisk", "meet_agent_again")
@@ -76,7 +128,7 @@ def _with_reboots(specs: list[StepSpec]) -> list[StepSpec]:
 
 def agent_step(task: Task, step: Step) -> Outcome:
     """Run one of the agent's own steps."""
-    kind = "deploy" if task.operation.flow == "deploy" else "clean"
+    kind = _kind(task)
     agent = need_agent(task)
     params = {
         "step": {
@@ -166,18 +218,18 @@ def _priorities(task: Task) -> dict[str, int]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _effective(offered: object, overrides: dict[str, int]) -> list[StepSpec]:
-    """The offered steps that are to run, in order. Raises AgentError for nonsense."""
+def _specs(offered: object, overrides: dict[str, int]) -> list[StepSpec]:
+    """The offered steps, without order. Raises AgentError for nonsense."""
     managers = list(offered.values()) if isinstance(offered, dict) else [None]
     items = [item for steps in managers for item in (steps if isinstance(steps, list) else [None])]
     if len(items) > MAX_STEPS:
         raise AgentError(f"The agent offers {len(items)} steps, more than {MAX_STEPS}.")
-    specs = [spec for item in items if (spec := _spec(item, overrides)).priority > 0]
-    return sorted(specs, key=_order)
+    return [_spec(item, overrides) for item in items]
 
 
 def _spec(item: object, overrides: dict[str, int]) -> StepSpec:
     offer: dict[str, Any] = item if isinstance(item, dict) else {}
+    argsinfo = offer.get("argsinfo")
     match offer:
         case {"interface": str(interface), "step": str(step), "priority": int(priority)} if (
             _NAME.fullmatch(interface) and _NAME.fullmatch(step) and abs(priority) < 10**6
@@ -189,13 +241,8 @@ def _spec(item: object, overrides: dict[str, int]) -> StepSpec:
                 source="agent",
                 abortable=offer.get("abortable") is True,
                 reboot_requested=offer.get("reboot_requested") is True,
+                argsinfo=argsinfo if isinstance(argsinfo, dict) else {},
             )
     raise AgentError(
         f"The agent offers a step without a proper interface, name and priority: {str(item)[:200]}"
     )
-
-
-def _order(spec: StepSpec) -> tuple[int, int]:
-    known = spec.interface in _INTERFACE_ORDER
-    rank = _INTERFACE_ORDER.index(spec.interface) if known else len(_INTERFACE_ORDER)
-    return -spec.priority, rank

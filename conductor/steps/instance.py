@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conductor import images
+from conductor import images, undeploy
 from conductor.outcomes import Again, Done, Outcome
 from conductor.steps.power import POLL_SECONDS, reach
-from drophammer import states
+from conductor.steps.ramdisk import leave_ramdisk
+from drophammer.errors import DrophammerError
 from drophammer.model import Step
 
 if TYPE_CHECKING:
@@ -24,24 +25,36 @@ def tear_down_instance(task: Task, step: Step) -> Outcome:
     """Machine off, and everything that belonged to the deployed system forgotten."""
     if "cleared" not in step.cursor:
         task.driver.boot.clean_up(task)
-        task.update({"instance_info": {}, "instance_uuid": None, "instance_name": None})
-        task.note(step, cleared=True)
+        undeploy.forget_instance(task, step)
     return Done() if reach(task, step, "off") else Again(POLL_SECONDS)
 
 
 def begin_cleaning(task: Task, step: Step) -> Outcome:
     """From "deleting" to "cleaning": the system is gone, its traces follow."""
-    if task.node.provision_state != states.CLEANING:
-        task.fire("clean")
-    if task.driver.deploy.uses_agent and task.has_more_steps(step):
-        task.driver.boot.validate(task.node)
-    return Done()
+    if task.driver.deploy.uses_agent and task.steps_behind(step):
+        try:
+            task.driver.boot.validate(task.node)
+        except DrophammerError:
+            task.fire("clean")  # It is cleaning that failed: the system is given up.
+            raise
+    return Done(event="clean")
 
 
 def adopt_instance(task: Task, step: Step) -> Outcome:
     """Check what a later rebuild or deletion needs; the running system is left alone."""
     task.driver.power.validate(task.node)
-    if task.driver.deploy.uses_agent:
-        images.validate(task.node)
+    task.driver.deploy.validate(task.node)
+    task.driver.deploy.restore(task)
     task.update({"power_state": task.driver.power.state(task.node)})
     return Done()
+
+
+def restore_instance(task: Task, step: Step) -> Outcome:
+    """From the ramdisk back to the deployed system."""
+    if "left" not in step.cursor:
+        outcome = leave_ramdisk(task, step)
+        if not isinstance(outcome, Done):
+            return outcome
+        task.driver.deploy.restore(task)
+        task.note(step, left=True)
+    return Done() if reach(task, step, "on") else Again(POLL_SECONDS)

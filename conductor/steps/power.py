@@ -6,6 +6,7 @@ import contextlib
 import datetime
 from typing import TYPE_CHECKING
 
+from conductor import caches
 from conductor.outcomes import Again, Done, Outcome
 from drophammer import states
 from drophammer.errors import BmcUnreachable, HardwareError
@@ -23,6 +24,7 @@ def verify_power(task: Task, step: Step) -> Outcome:
     """Ask the power controller for the power state: does it answer, are the credentials right?"""
     state = task.driver.power.state(task.node)
     task.update({"power_state": state}, event=("power", f"the controller answers: {state}"))
+    caches.refresh(task)
     return Done({"power_state": state})
 
 

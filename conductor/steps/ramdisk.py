@@ -16,6 +16,8 @@ _PURPOSE = {
     states.INSPECTING: bootspec.INSPECT,
     states.CLEANING: bootspec.CLEAN,
     states.DEPLOYING: bootspec.DEPLOY,
+    states.SERVICING: bootspec.SERVICE,
+    states.RESCUING: bootspec.RESCUE,
 }
 
 

@@ -1,6 +1,7 @@
 """``make bench``: what is fast and what is not, as ratios and rates. Nothing fails here.
 
-Each benchmark is a script of its own in this folder; run one alone for its options.
+Each benchmark is a module of its own in this folder: ``python -m tests.bench api --help``
+runs one alone, with its options; without a name all of them run.
 """
 
 from __future__ import annotations
@@ -8,19 +9,20 @@ from __future__ import annotations
 import runpy
 import sys
 import time
-from pathlib import Path
 
-SCRIPTS = ("store.py", "life.py", "ipmi_pool.py")
+NAMES = ("api", "scale", "store", "life", "ipmi_pool")
 
 
 def main() -> None:
-    """Run all, one after the other."""
-    folder = Path(__file__).parent
-    for name in SCRIPTS:
+    """Run the one that is named, or all, one after the other."""
+    chosen, options = sys.argv[1:2], sys.argv[2:]
+    if chosen and chosen[0] not in NAMES:
+        raise SystemExit(f"no benchmark {chosen[0]!r}; there are {', '.join(NAMES)}")
+    for name in chosen or NAMES:
         print(f"== {name}", flush=True)
         began = time.monotonic()
-        sys.argv = [str(folder / name)]
-        runpy.run_path(str(folder / name), run_name="__main__")
+        sys.argv = [name, *options]
+        runpy.run_module(f"tests.bench.{name}", run_name="__main__", alter_sys=True)
         print(f"   ({time.monotonic() - began:.1f} s)\n", flush=True)
 
 

@@ -250,6 +250,19 @@ def upgrade() -> None:
         inline_references=True,
     )
     op.create_index(op.f("ix_ports_portgroup_uuid"), "ports", ["portgroup_uuid"])
+    _index_nodes()
+
+
+def _index_nodes() -> None:
+    """What lists of many nodes are filtered and sorted by."""
+    op.create_index(op.f("ix_nodes_driver"), "nodes", ["driver"])
+    op.create_index(op.f("ix_nodes_updated_at"), "nodes", ["updated_at"])
+    op.drop_index(op.f("ix_nodes_parent_node"), "nodes")
+    for column in ("fault", "instance_name", "parent_node"):
+        there = sa.text(f"{column} IS NOT NULL")
+        op.create_index(
+            f"ix_nodes_{column}", "nodes", [column], sqlite_where=there, postgresql_where=there
+        )
 
 
 def _reference(name: str, table: str, ondelete: str | None = None) -> sa.Column[str]:

@@ -1,84 +1,108 @@
-"""python-ironicclient's command line against our API."""
+"""The command ``baremetal``: that it is the real one, and that all of it is tried."""
 
 from __future__ import annotations
 
 import json
-import os
-import pathlib
-import subprocess
-import sys
-from typing import Any
+import re
+from importlib.metadata import entry_points
+from pathlib import Path
 
+import openstack
 import pytest
 
-# It talks to three modules of its own with a second of imports each time: one
-# dialogue per noun, not one per command.
-# These print nothing, so they know no format.
-QUIET = frozenset({"set", "manage", "power", "maintenance", "delete"})
-BAREMETAL = pathlib.Path(sys.executable).with_name("baremetal")
-# Exported settings of a cloud would lead the client elsewhere.
-CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
+from tests.contract.api.cli import Baremetal, Complaint, client
+
+COMMANDS = sorted(
+    point.name.removeprefix("baremetal_").replace("_", " ")
+    for point in entry_points(group="openstack.baremetal.v1")
+)
+# Older spellings of `node trait add` and `node trait remove`.
+SAME = {"node add trait", "node remove trait"}
 
 
 @pytest.fixture
-def baremetal(endpoint: str) -> Any:
-    def run(command: str, *, fails: bool = False) -> Any:
-        """What a command printed, decoded; its complaints when it is to fail."""
-        form = [] if fails or command.split()[1] in QUIET else ["-f", "json"]
-        done = subprocess.run(
-            [str(BAREMETAL), *command.split(), *form],
-            env={**CLEAN, "OS_AUTH_TYPE": "none", "OS_ENDPOINT": endpoint},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert (done.returncode != 0) == fails, done.stderr
-        if fails or not form:
-            return done.stderr
-        found = json.loads(done.stdout)
-        return [_lower(row) for row in found] if isinstance(found, list) else _lower(found)
-
-    return run
+def baremetal(service) -> Baremetal:
+    return Baremetal(service.environment)
 
 
-def _lower(row: dict[str, Any]) -> dict[str, Any]:
-    """Column titles differ between releases in their capitals."""
-    return {name.lower(): value for name, value in row.items()}
+def test_the_installed_command_does_as_the_same_call_in_this_process(baremetal) -> None:
+    made = baremetal("node create --driver fake-hardware --name cli-process")
+    assert made["provision_state"] == "enroll"
+    baremetal.process("node manage cli-process --wait 20")
+    shown = baremetal.process("node show cli-process")
+    assert shown["provision_state"] == "manageable"
+    assert shown == baremetal("node show cli-process")
+    baremetal("node delete cli-process")
 
 
-def test_the_life_of_a_node_and_its_port(baremetal, conductor) -> None:
-    secret = "--driver-info ipmi_password=hunter2"
-    created = baremetal(f"node create --driver fake-hardware --name rack-1 {secret}")
-    assert (created["name"], created["provision_state"]) == ("rack-1", "enroll")
-    assert created["driver_info"] == {"ipmi_password": "******"}
-    assert [row["name"] for row in baremetal("node list")] == ["rack-1"]
-    baremetal("node set rack-1 --extra a=b --resource-class big --retired --automated-clean")
-    changed = baremetal("node show rack-1")
-    assert (changed["extra"], changed["resource_class"]) == ({"a": "b"}, "big")
-    assert (changed["retired"], changed["automated_clean"]) == (True, True)
-    port = baremetal(f"port create --node {created['uuid']} 52:54:00:12:34:56")
-    assert port["address"] == "52:54:00:12:34:56"
-    assert [row["uuid"] for row in baremetal("port list")] == [port["uuid"]]
-    baremetal("node manage rack-1")
-    assert conductor.provisions.get(timeout=5) == "manage"
-    baremetal("node power on rack-1")
-    assert conductor.powers.get(timeout=5) == "power on"
-    baremetal("node maintenance set rack-1 --reason fan")
-    shown = baremetal("node show rack-1 --fields maintenance maintenance_reason")
-    assert (shown["maintenance"], shown["maintenance_reason"]) == (True, "fan")
-    baremetal("node delete rack-1")
-    assert baremetal("node list") == []
-
-
-def test_drivers_and_conductors_are_listed(baremetal) -> None:
-    (driver,) = baremetal("driver list")
-    assert "fake-hardware" in driver.values()
-    assert baremetal("driver show fake-hardware")["default_power_interface"] == "fake"
-    assert baremetal("driver property list fake-hardware")[0]["property"] == "power_delay"
-    (conductor,) = baremetal("conductor list")
-    assert (conductor["hostname"], conductor["alive"]) == ("conductor-1", True)
+def test_the_installed_command_fails_with_our_words(baremetal) -> None:
+    with pytest.raises(Complaint, match="Node nobody could not be found"):
+        baremetal.process("node show nobody")
 
 
 def test_a_refusal_is_shown_in_our_words(baremetal) -> None:
-    assert "Node nobody could not be found." in baremetal("node show nobody", fails=True)
+    with pytest.raises(Complaint, match="Node nobody could not be found"):
+        baremetal("node show nobody")
+    with pytest.raises(Complaint, match="no-such-driver"):
+        baremetal("node create --driver no-such-driver")
+
+
+def test_the_newest_version_is_negotiated_and_an_older_one_kept(baremetal) -> None:
+    def at(version: str) -> Baremetal:
+        return Baremetal(baremetal.environment | {"OS_BAREMETAL_API_VERSION": version})
+
+    baremetal("node create --driver fake-hardware --name cli-versions")
+    newest = baremetal("node show cli-versions")
+    oldest = at("1.9")("node show cli-versions")
+    assert newest["health"] is None
+    assert "health" not in oldest
+    assert oldest["name"] == "cli-versions"
+    with pytest.raises(Complaint, match=r"(?s)1\.999.*1\.115"):
+        at("1.999")("node list")
+    baremetal("node delete cli-versions")
+
+
+@pytest.mark.filterwarnings("ignore::openstack.warnings.RemovedInSDK60Warning")
+def test_the_library_works_at_its_own_version(service) -> None:
+    with openstack.connect(load_yaml_config=False, load_envvars=False, **service.cloud) as cloud:
+        session, told = cloud.session, {"endpoint_override": service.url}
+        library = client.get_client(1, session=session, **told)
+        node = library.node.create(driver="fake-hardware", name="cli-library")
+        # Below 1.11 nodes begin their life available.
+        assert (node.provision_state, hasattr(node, "traits")) == ("available", False)
+        patch = [{"op": "add", "path": "/extra/a", "value": 1}]
+        assert library.node.update("cli-library", patch).extra == {"a": 1}
+        assert "cli-library" in [one.name for one in library.node.list()]
+        newest = client.get_client(1, session=session, os_ironic_api_version="1.115", **told)
+        assert newest.node.get("cli-library").traits == []
+        event = {"event": "network.bind_port", "port_id": node.uuid, "status": "ACTIVE"}
+        event |= {"mac_address": "52:54:00:c5:00:01"}
+        assert newest.events.create(events=[event]) is None
+        library.node.delete("cli-library")
+
+
+def test_every_command_is_tried() -> None:
+    sources = "".join(path.read_text() for path in Path(__file__).parent.glob("test_ironic*.py"))
+    tried = set(re.findall(r'"(?:--\S+ \S+ )?([a-z][a-z -]+)', sources))
+    missed = [
+        command
+        for command in COMMANDS
+        if command not in SAME and not any(line.startswith(command) for line in tried)
+    ]
+    assert missed == []
+
+
+def test_resources_are_created_from_a_file(baremetal, tmp_path: Path) -> None:
+    name = f"cli-file-{baremetal.environment['OS_AUTH_TYPE']}"
+    file = tmp_path / "rack.json"
+    port = {"address": "52:54:00:c1:00:01"}
+    node = {"name": name, "driver": "fake-hardware", "ports": [port]}
+    chassis = {"description": name, "nodes": [node]}
+    file.write_text(json.dumps({"chassis": [chassis]}))
+    baremetal(f"create {file}")
+    shown = baremetal(f"node show {name}")
+    (port,) = baremetal(f"port list --node {shown['uuid']}")
+    assert port["address"] == "52:54:00:c1:00:01"
+    assert baremetal(f"chassis show {shown['chassis_uuid']}")["description"] == name
+    baremetal(f"node delete {name}")
+    baremetal(f"chassis delete {shown['chassis_uuid']}")

@@ -115,6 +115,15 @@ def test_the_steps_are_offered_in_the_shape_of_the_contract(client):
     assert write["argsinfo"]["image_info"]["required"] is True
 
 
+def test_for_a_deployed_machine_no_step_is_offered_and_none_is_run(client):
+    result = client.finished("service.get_service_steps", node={}, ports=[])["command_result"]
+    assert list(result["service_steps"].values()) == [[]]
+    step = {"step": "erase_devices", "interface": "deploy"}
+    result = client.finished("service.execute_service_step", step=step, node={}, ports=[])
+    assert result["command_status"] == "FAILED"
+    assert "no service step" in result["command_error"]["message"]
+
+
 def test_steps_of_another_version_are_refused(client):
     step = {"step": "erase_devices_metadata", "interface": "deploy"}
     result = client.finished(

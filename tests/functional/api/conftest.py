@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import queue
@@ -11,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
 from sqlalchemy import event, update
-from werkzeug.test import TestResponse
+from werkzeug.test import Client, TestResponse
 
 from api.app import create_app
 from api.settings import Settings
@@ -22,6 +22,8 @@ from drophammer.bus import LocalBus
 from drophammer.errors import DrophammerError
 from drophammer.model import INTERFACES, Node
 from drophammer.store import Store
+from tests.functional.api.conformance import Conformance
+from tests.functional.api.world import ANSWERS, World, made
 
 VERSION = "X-OpenStack-Ironic-API-Version"
 
@@ -72,10 +74,11 @@ class Recorder:
 
 @dataclass
 class Api:
-    """Speaks to the API as a client of one version."""
+    """Speaks to the API as a client of one version; every answer is as it is documented."""
 
-    client: FlaskClient
+    client: Client
     store: Store
+    conformance: Conformance
     version: str | None = "1.115"
 
     def at(self, version: str | None) -> Api:
@@ -87,7 +90,9 @@ class Api:
             headers.setdefault(VERSION, self.version)
         if body is not None:
             extra["data"] = body if isinstance(body, (bytes, str)) else json.dumps(body)
-        return self.client.open(path, method=method, headers=headers, **extra)
+        answer = self.client.open(path, method=method, headers=headers, **extra)
+        self.conformance.check(self.client.application, answer)
+        return answer
 
     def get(self, path: str, **extra: Any) -> TestResponse:
         return self.call("GET", path, **extra)
@@ -162,10 +167,9 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
-def store(tmp_path: Path, empty_database: Path) -> Iterator[Store]:
-    path = tmp_path / "test.sqlite"
-    path.write_bytes(empty_database.read_bytes())
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Store]:
+    """A store with a conductor that is alive."""
     opened = Store(f"sqlite:///{path}")
     # Nobody pulls the plug in the middle of a test: do not wait for the disk.
     event.listen(opened.engine, "connect", lambda made, _: made.execute("PRAGMA synchronous=OFF"))
@@ -180,6 +184,20 @@ def store(tmp_path: Path, empty_database: Path) -> Iterator[Store]:
         )
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def database(empty_database: Path) -> Path:
+    """What each test's database is a copy of; modules may choose another."""
+    return empty_database
+
+
+@pytest.fixture
+def store(tmp_path: Path, database: Path) -> Iterator[Store]:
+    path = tmp_path / "test.sqlite"
+    path.write_bytes(database.read_bytes())
+    with _opened(path) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -208,9 +226,20 @@ def settings() -> Settings:
     return Settings(locked_attempts=3, locked_pause=0.01)
 
 
+@pytest.fixture(scope="session")
+def conformance() -> Conformance:
+    return Conformance()
+
+
 @pytest.fixture
-def api(settings: Settings, store: Store, bus: LocalBus, conductor: Recorder) -> Api:
-    return Api(create_app(settings, store, bus).test_client(), store)
+def api(
+    settings: Settings,
+    store: Store,
+    bus: LocalBus,
+    conductor: Recorder,
+    conformance: Conformance,
+) -> Api:
+    return Api(create_app(settings, store, bus).test_client(), store, conformance)
 
 
 @pytest.fixture
@@ -229,3 +258,20 @@ def sql(store: Store) -> Iterator[Statements]:
     yield counted
     event.remove(store.engine, "before_cursor_execute", execute)
     event.remove(store.engine, "commit", commit)
+
+
+@pytest.fixture(scope="session")
+def full_database(
+    tmp_path_factory: pytest.TempPathFactory, empty_database: Path, conformance: Conformance
+) -> tuple[Path, World]:
+    """A database with one of everything, to copy."""
+    path = tmp_path_factory.mktemp("database") / "full.sqlite"
+    path.write_bytes(empty_database.read_bytes())
+    bus = LocalBus(threads=2)
+    bus.serve("conductor", Recorder(answers=dict(ANSWERS)), "conductor-1")
+    with _opened(path) as store:
+        world = made(Api(create_app(Settings(), store, bus).test_client(), store, conformance))
+        with store.engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    bus.close()
+    return path, world

@@ -41,6 +41,17 @@ def client(settings, store, bus, users):
     return create_app(basic, store, bus).test_client()
 
 
+def test_the_conductor_is_told_who_asks_for_a_verb(client, conductor) -> None:
+    known = header("admin", "s3cret")
+    body = {"driver": "fake-hardware", "name": "rack-1"}
+    version = {"X-OpenStack-Ironic-API-Version": "1.50"}
+    assert client.post("/v1/nodes", json=body, headers=known | version).status_code == 201
+    path = "/v1/nodes/rack-1/states/provision"
+    answer = client.put(path, json={"target": "manage"}, headers=known | version)
+    assert answer.status_code == 202
+    assert conductor.next()[1]["request"]["user"] == "admin"
+
+
 def test_the_right_password_opens(client) -> None:
     assert client.get("/v1/nodes", headers=header("admin", "s3cret")).status_code == 200
 

@@ -230,8 +230,5 @@ def test_a_database_that_is_locked_is_told_from_one_that_fails(api, store) -> No
     assert "in time" not in api.fault(answer)
 
 
-def test_what_is_to_come_is_told_from_a_typing_error(api) -> None:
-    answer = api.get("/v1/portgroups")
-    assert answer.status_code == 404
-    assert "does not have /v1/portgroups yet" in answer.json["error_message"]
+def test_an_unknown_path_is_404(api) -> None:
     assert "could not be found" in api.get("/v1/portgroupz").json["error_message"]

@@ -53,6 +53,23 @@ FILTERS = [
 ]
 
 
+SINCE = [
+    ("provision_state=enroll", 9),
+    ("driver=ipmi", 16),
+    ("resource_class=big", 21),
+    ("fault=clean+failure", 42),
+    ("conductor_group=x", 46),
+    ("conductor=x", 49),
+    ("owner=x", 50),
+    ("lessee=x", 65),
+    ("shard=x", 82),
+    ("sharded=true", 82),
+    ("include_children=true", 83),
+    (f"parent_node={SOME_UUID}", 83),
+    ("instance_name=x", 104),
+]
+
+
 def names(answer) -> list[str]:
     assert answer.status_code == 200, answer.text
     return [node["name"] for node in answer.json["nodes"]]
@@ -166,6 +183,22 @@ def test_children_are_hidden_unless_asked_for(api) -> None:
     assert names(api.get("/v1/nodes")) == ["parent"]
     assert names(api.get("/v1/nodes?include_children=true")) == ["parent", "child"]
     assert names(api.get(f"/v1/nodes?parent_node={parent}")) == ["child"]
+    assert names(api.get("/v1/nodes/detail")) == ["parent"]
+    assert names(api.get("/v1/nodes/detail?include_children=true")) == ["parent", "child"]
+    assert names(api.get(f"/v1/nodes/detail?parent_node={parent}")) == ["child"]
+
+
+@pytest.mark.parametrize(("query", "since"), SINCE)
+def test_a_filter_newer_than_the_version_is_406(api, query, since) -> None:
+    for path in ("/v1/nodes", "/v1/nodes/detail"):
+        assert api.at(f"1.{since}").get(f"{path}?{query}").status_code == 200
+        assert api.at(f"1.{since - 1}").get(f"{path}?{query}").status_code == 406
+
+
+def test_nodes_are_sorted_by_who_holds_them(api) -> None:
+    api.node(name="free")
+    api.lease(api.node(name="held")["uuid"])
+    assert names(api.get("/v1/nodes?sort_key=reservation")) == ["held", "free"]
 
 
 @pytest.mark.parametrize("noun", ["nodes", "ports", "conductors"])

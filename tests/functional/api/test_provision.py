@@ -66,6 +66,10 @@ COMPANIONS = [
     ("clean", "manageable", {"runbook": "r", "clean_steps": [STEP]}, 115, 400),
     ("clean", "manageable", {"runbook": "r"}, 115, 404),
     ("clean", "manageable", {"runbook": "r"}, 91, 406),
+    ("clean", "manageable", {"runbook": "a/b"}, 115, 400),
+    ("clean", "manageable", {"runbook": ""}, 115, 400),
+    ("manage", "enroll", {"runbook": "r"}, 115, 400),
+    ("clean", "manageable", {"clean_steps": []}, 115, 400),
     ("manage", "enroll", {"colour": "red"}, 115, 400),
     ("flying", "enroll", {}, 115, 400),
 ]
@@ -87,7 +91,8 @@ def test_a_verb_reaches_the_conductor_and_is_accepted(api, node, conductor) -> N
     assert answer.headers["Location"] == STATES_URL
     method, sent = conductor.next()
     assert (method, sent["target"]) == ("provision", "manage")
-    assert sent["request"] == {"request_id": answer.headers["openstack-request-id"]}
+    request_id = answer.headers["openstack-request-id"]
+    assert sent["request"] == {"user": None, "request_id": request_id}
     assert isinstance(sent["node_id"], int)
 
 
@@ -164,7 +169,7 @@ def test_what_goes_with_a_deployment_reaches_the_conductor(api, node, conductor)
     assert answer.status_code == 202
     request = conductor.next()[1]["request"]
     request.pop("request_id")
-    assert request == {"configdrive": drive, "deploy_steps": [DEPLOY_STEP]}
+    assert request == {"configdrive": drive, "deploy_steps": [DEPLOY_STEP], "user": None}
 
 
 def test_a_large_config_drive_is_taken(api, node) -> None:

@@ -258,7 +258,7 @@ def test_a_heartbeat_does_not_wait_for_whoever_holds_the_node(api, node, store) 
 def test_progress_goes_to_the_operation_and_nudges_nobody(api, node, store, conductor) -> None:
     found = node_id(store, node["uuid"])
     with store.write() as session:
-        operation = operations.create(
+        operation, _ = operations.create(
             session,
             node_id=found,
             verb="active",

@@ -25,10 +25,10 @@ HALF = b"POST /v1/nodes HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n{"
 def serve() -> Iterator[Callable[..., tuple[ApiServer, int]]]:
     with ExitStack() as stack:
 
-        def start(app: Any, *, threads: int = 16) -> tuple[ApiServer, int]:
+        def start(app: Any, *, threads: int = 16, patience: float = 30) -> tuple[ApiServer, int]:
             listening = listen("127.0.0.1", 0)
             port = listening.getsockname()[1]
-            server = ApiServer(app, [listening], threads)
+            server = ApiServer(app, [listening], threads, patience=patience)
             server.start()
             stack.callback(server.stop)
             return server, port
@@ -294,3 +294,34 @@ def test_two_lengths_of_one_body_are_refused_at_once(port, version, extra) -> No
     assert status(answer) == 400
     assert b"Content-Length and Transfer-Encoding" in answer
     assert answer.count(b"HTTP/1.") == 1
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"POST /v1/nodes HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n{",
+        b"GET /v1/nodes HTTP/1.1\r\nHost: h\r\nX-A: ",
+    ],
+)
+def test_a_request_that_only_drips_in_is_cut_off(serve, settings, store, bus, start) -> None:
+    _, port = serve(create_app(settings, store, bus), patience=0.3)
+    with connect(port) as client:
+        client.sendall(start)
+        began = time.monotonic()
+        while not select.select([client], [], [], 0.05)[0]:
+            client.sendall(b"1")
+            assert time.monotonic() - began < 10
+        answer = read_all(client)
+    assert status(answer) == 408
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["faultcode"] == "Client"
+
+
+def test_a_large_body_on_a_fair_line_is_given_its_time(serve, settings, store, bus) -> None:
+    _, port = serve(create_app(settings, store, bus), patience=0.3)
+    body = b'{"driver": "fake-hardware"}' + b" " * 300_000
+    with connect(port) as client:
+        request = post(b"/v1/nodes", body)
+        for place in range(0, len(request), 10_000):
+            client.sendall(request[place : place + 10_000])
+            time.sleep(0.05)
+        assert status(read_all(client)) == 201

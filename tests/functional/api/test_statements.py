@@ -43,10 +43,27 @@ def test_the_next_page_costs_no_more_than_three(many, sql) -> None:
     assert sql.count <= 3
 
 
-def test_one_node_costs_at_most_two(many, sql) -> None:
+@pytest.mark.parametrize("arguments", ["sort_key=owner", "sort_key=owner&sort_dir=desc"])
+def test_sorting_by_what_few_nodes_have_costs_no_more_than_three(many, sql, arguments) -> None:
+    marker = many.get(f"/v1/nodes?limit=50&{arguments}").json["nodes"][-1]["uuid"]
     sql.clear()
+    assert len(many.get(f"/v1/nodes?{arguments}&marker={marker}").json["nodes"]) == 50
+    assert sql.count <= 3
+
+
+def test_filters_cost_no_statement_of_their_own(many, sql) -> None:
+    many.get("/v1/nodes")
+    sql.clear()
+    many.get("/v1/nodes?provision_state=active&owner=x&maintenance=false&resource_class=y")
+    assert sql.count == 1
+
+
+@pytest.mark.parametrize("ident", ["n7", "00000000-0000-4000-8000-000000000007"])
+def test_one_node_costs_one_when_the_conductors_are_known(many, sql, ident) -> None:
     many.get("/v1/nodes/n7")
-    assert sql.count <= 2
+    sql.clear()
+    many.get(f"/v1/nodes/{ident}")
+    assert (sql.count, sql.commits) == (1, 0)
 
 
 def test_a_new_node_costs_at_most_four_in_one_commit(many, sql) -> None:

@@ -131,6 +131,8 @@ class ScriptedAgent:
             {"interface": "deploy", "step": "erase_devices_metadata", "priority": 99},
             {"interface": "deploy", "step": "erase_devices", "priority": 10, "abortable": True},
         ]
+        self.deploy_steps: list[dict[str, Any]] = []
+        self.service_steps: list[dict[str, Any]] = []
         self.error: str | None = None
         self.hold = False
         self.on_power_off: Any = lambda: None
@@ -216,7 +218,7 @@ class ScriptedAgent:
         }
         self.commands.append(command)
         self.on_command(name)
-        sync = name.startswith(("clean.get", "deploy.get", "standby.get", "standby.power"))
+        sync = ".get_" in name or name.startswith(("standby.power", "rescue."))
         if sync or not self.hold:
             self._end(command)
         if name == "standby.power_off":
@@ -238,7 +240,8 @@ class ScriptedAgent:
                 "clean_steps": self.offer or {"Generic": self.clean_steps},
                 **version,
             },
-            "get_deploy_steps": {"deploy_steps": {"Generic": []}, **version},
+            "get_deploy_steps": {"deploy_steps": {"Generic": self.deploy_steps}, **version},
+            "get_service_steps": {"service_steps": {"Generic": self.service_steps}, **version},
             "get_partition_uuids": {"root uuid": "0x1", "efi system partition uuid": "ABCD-1"},
         }.get(name, {"result": f"{name}: done"})
 

@@ -63,14 +63,6 @@ def test_a_verb_in_the_wrong_state_names_the_verbs_that_are_possible(scene: Any)
     assert scene.get(node_id).lease_owner is None
 
 
-def test_a_verb_of_a_later_version_is_refused_and_changes_nothing(scene: Any) -> None:
-    scene.start()
-    node_id = scene.node("active")
-    with pytest.raises(Unsupported, match="'rescue' is not available"):
-        scene.provision(node_id, "rescue")
-    assert scene.get(node_id).provision_state == "active"
-
-
 def test_a_locked_node_refuses_a_second_deploy_and_names_the_holder(scene: Any) -> None:
     scene.start(fake_delays={"deploy": (1.0, 1.0)})
     node_id = scene.node("available")

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from conductor import task as tasks
 from conductor.agentclient import AgentClient
-from conductor.flows import FLOWS, Runner
+from conductor.begin import begin
+from conductor.flows import Runner
 from conductor.task import Task
 from conductor.workers import Workers
 from drophammer import events
@@ -223,26 +223,26 @@ def test_a_rebuild_with_a_wrong_image_leaves_the_running_system_alone(
     assert node.power_state == "power on"
 
 
-def test_deploy_steps_are_refused_rather_than_ignored(scene: Any) -> None:
+def test_deploy_steps_that_nobody_has_are_refused_rather_than_ignored(scene: Any) -> None:
     scene.start(**FILES)
     node_id = scene.node("available")
-    with pytest.raises(Unsupported, match="deploy_steps"):
-        scene.provision(node_id, "active", deploy_steps=[{"interface": "raid", "step": "x"}])
+    step = {"interface": "raid", "step": "x", "args": {}, "priority": 50}
+    with pytest.raises(Invalid, match=r"no step raid\.x"):
+        scene.provision(node_id, "active", deploy_steps=[step])
     assert scene.get(node_id).provision_state == "available"
 
 
 def test_work_of_a_process_that_was_killed_goes_on_at_its_restart(scene: Any) -> None:
     process = scene.start()
     node_id = scene.node("available")
-    tasks.begin(
+    begin(
         process.box,
         node_id,
         verb="active",
         flow="deploy",
         event="deploy",
         request={},
-        plan=FLOWS["deploy"].plan,
-        check=lambda node: None,
+        check=lambda node: {},
     )
     with scene.store.write() as session:
         # What stop() gives back orderly, a killed process would have kept.
@@ -507,15 +507,14 @@ def test_an_abort_before_the_ramdisk_leaves_the_running_system_alone(
     process = scene.start(**FILES)
     info = {"image_source": image_server.url + "/image.raw", "image_checksum": SHA}
     node_id = scene.machine("active", power_state="power on", instance_info=info)
-    task = tasks.begin(
+    task = begin(
         process.box,
         node_id,
         verb="rebuild",
         flow="deploy",
         event="rebuild",
         request={},
-        plan=FLOWS["deploy"].plan,
-        check=lambda node: None,
+        check=lambda node: {},
     )
     task.operation.abort_requested = True
     workers = Workers(1)

@@ -33,4 +33,4 @@ def test_the_first_error_is_enough() -> None:
     ],
 )
 def test_a_word_for_yes_or_no_is_meant_so_where_one_is_asked_for(name, value, meant) -> None:
-    assert NODE.fields[name].patched(value) == meant
+    assert NODE.fields[name].meant(value) == meant

@@ -76,3 +76,17 @@ def test_the_original_stays_as_it_is() -> None:
     info = {"password": "x"}
     mask(info)
     assert info == {"password": "x"}
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("http://user:hunter2@host/image", "http://user:******@host/image"),
+        ("http://:hunter2@host", "http://:******@host"),
+        ("nfs://u:p@ss@host/a@b", "nfs://u:******@host/a@b"),
+        ("http://user@host/a:b@c", "http://user@host/a:b@c"),
+        ("mailto:somebody@example.org", "mailto:somebody@example.org"),
+    ],
+)
+def test_a_password_in_a_url_is_hidden(given: str, shown: str) -> None:
+    assert mask({"image_source": [given]}) == {"image_source": [shown]}

@@ -1,0 +1,85 @@
+"""The steps of a deployment: the driver's, with what templates and the operator make of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import select
+
+from conductor import stepplan
+from conductor.stepplan import TEMPLATE, USER
+from conductor.wish import Wish, own, validate_boot
+from drophammer.errors import Invalid
+from drophammer.model import DeployTemplate, NodeTrait
+from drophammer.operations import StepSpec
+
+_AGENT_LEAVES = ("deploy", "tear_down_agent")
+
+
+def plan_deploy(wish: Wish) -> list[StepSpec]:
+    """The driver's steps, with what templates and the operator add, replace or take out."""
+    node, driver = wish.node, wish.driver
+    driver.power.validate(node)
+    driver.deploy.validate(node)
+    if driver.deploy.uses_agent:
+        validate_boot(node, driver)
+    offers = stepplan.offered(driver, node, "deploy")
+    # Deployments with an agent are those that send it away again (not those of ``ramdisk``).
+    agent = any((spec.interface, spec.step) == _AGENT_LEAVES for spec in offers)
+    named = [
+        stepplan.chosen(steps, source, offers, agent=agent, children=wish.children)
+        for steps, source in (
+            (_template_steps(wish), TEMPLATE),
+            (wish.request.get("deploy_steps") or (), USER),
+        )
+    ]
+    steps = stepplan.merged(offers, *named)
+    stepplan.refuse_power_off(node, steps)
+    return _meeting_agent(steps) if agent else steps
+
+
+def _template_steps(wish: Wish) -> list[Mapping[str, Any]]:
+    """Steps of the deploy templates that the instance asks for by its traits."""
+    asked = wish.node.instance_info.get("traits")
+    if not asked:
+        return []
+    if not isinstance(asked, list) or not all(isinstance(trait, str) for trait in asked):
+        raise Invalid(f"Node {wish.node.uuid}: instance_info traits is not a list of names.")
+    present = wish.session.scalars(
+        select(NodeTrait.trait).where(NodeTrait.node_id == wish.node.id)
+    ).all()
+    missing = [trait for trait in asked if trait not in present]
+    if missing:
+        raise Invalid(
+            f"Node {wish.node.uuid} does not have the trait {', '.join(missing)} that its "
+            "instance_info asks for."
+        )
+    templates = wish.session.scalars(
+        select(DeployTemplate).where(DeployTemplate.name.in_(asked)).order_by(DeployTemplate.id)
+    )
+    return [step for template in templates for step in template.steps]
+
+
+def _meeting_agent(steps: list[StepSpec]) -> list[StepSpec]:
+    """The same with a check of the steps that only the ramdisk knows, as soon as it runs.
+
+    Raises Invalid for one whose priority puts it where no ramdisk runs.
+    """
+    if not any(_unknown(spec) for spec in steps):
+        return steps
+    names = [(spec.interface, spec.step) for spec in steps]
+    up = names.index(("deploy", "deploy")) if ("deploy", "deploy") in names else len(names)
+    down = names.index(_AGENT_LEAVES) if _AGENT_LEAVES in names else len(names)
+    for place, spec in enumerate(steps):
+        if _unknown(spec) and not up < place < down:
+            between = " and ".join(str(steps[i].priority) for i in (up, down) if i < len(steps))
+            raise Invalid(
+                f"Step {spec.interface}.{spec.step} runs in the ramdisk: its priority must be "
+                f"between those of deploy.deploy and deploy.tear_down_agent ({between or 'none'})."
+            )
+    return [*steps[: up + 1], own("check_agent_steps"), *steps[up + 1 :]]
+
+
+def _unknown(spec: StepSpec) -> bool:
+    return spec.requires_ramdisk and spec.source in (USER, TEMPLATE)

@@ -1,0 +1,112 @@
+"""Fake deployment, inspection and rescue: they consist of waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from conductor.drivers.base import Deploy, Inspect, Rescue, StepFunction
+from conductor.drivers.fake.acting import Fake, pause
+from conductor.outcomes import Done, Outcome
+from drophammer import states
+from drophammer.model import Inventory, Node, Step
+from drophammer.operations import StepSpec
+
+if TYPE_CHECKING:
+    from conductor.task import Task
+
+
+class FakeDeploy(Fake, Deploy):
+    """A deployment takes as long as the fake storage, boot and deploy interfaces together."""
+
+    def steps(self, node: Node, purpose: str) -> list[StepSpec]:
+        return {
+            "clean": [
+                StepSpec("deploy", "erase_devices_metadata", 99, abortable=True),
+                StepSpec("deploy", "erase_devices", abortable=True),
+            ],
+            "deploy": [StepSpec("deploy", "deploy", 100)],
+        }.get(purpose, [])
+
+    def functions(self) -> Mapping[str, StepFunction]:
+        return {
+            "deploy": self._deploy,
+            "erase_devices_metadata": self._erase,
+            "erase_devices": self._erase,
+        }
+
+    def _deploy(self, task: Task, step: Step) -> Outcome:
+        around = [k for k in ("storage", "boot") if isinstance(task.driver.interface(k), Fake)]
+        outcome = pause(task, step, *around, "deploy")
+        return _switched_on(task, outcome)
+
+    def _erase(self, task: Task, step: Step) -> Outcome:
+        return pause(task, step, "deploy")
+
+
+class FakeRescue(Fake, Rescue):
+    """Is in the rescue system, or back, after [fake] rescue_delay."""
+
+    def rescue_steps(self, node: Node) -> list[StepSpec]:
+        return [StepSpec("rescue", "rescue")]
+
+    def unrescue_steps(self, node: Node) -> list[StepSpec]:
+        return [StepSpec("rescue", "unrescue")]
+
+    def functions(self) -> Mapping[str, StepFunction]:
+        return {"rescue": self._switch, "unrescue": self._switch}
+
+    def _switch(self, task: Task, step: Step) -> Outcome:
+        return _switched_on(task, pause(task, step, "rescue"))
+
+
+class FakeInspect(Fake, Inspect):
+    """Finds a small machine."""
+
+    def inspect_steps(self, node: Node) -> list[StepSpec]:
+        return [StepSpec("inspect", "inspect")]
+
+    def functions(self) -> Mapping[str, StepFunction]:
+        return {"inspect": self._inspect}
+
+    def _inspect(self, task: Task, step: Step) -> Outcome:
+        outcome = pause(task, step, "inspect")
+        if isinstance(outcome, Done):
+            with task.box.store.write() as session:
+                task.write(session, {})
+                session.merge(
+                    Inventory(
+                        node_id=task.node.id,
+                        inventory=_INVENTORY,
+                        plugin_data={},
+                        created_at=task.now(),
+                    )
+                )
+            task.update({"properties": {**task.node.properties, "cpu_arch": "x86_64"}})
+        return outcome
+
+
+def _switched_on(task: Task, outcome: Outcome) -> Outcome:
+    """The outcome, and when the work is done the machine runs its system."""
+    if isinstance(outcome, Done):
+        task.driver.power.send(task.node, "on")
+        task.update({"power_state": states.POWER_ON})
+    return outcome
+
+
+_INVENTORY = {
+    "interfaces": [
+        {
+            "name": "eth0",
+            "mac_address": "00:00:5e:00:53:01",
+            "has_carrier": True,
+            "speed_mbps": 1000,
+        }
+    ],
+    "cpu": {"model_name": "Fake", "frequency": "2000", "count": 2, "architecture": "x86_64"},
+    "disks": [{"name": "/dev/sda", "model": "Fake", "size": 10 * 2**30, "rotational": False}],
+    "memory": {"total": 4 * 2**30, "physical_mb": 4096},
+    "system_vendor": {"product_name": "Fake", "serial_number": "0", "manufacturer": "Fake"},
+    "boot": {"current_boot_mode": "uefi", "pxe_interface": "00:00:5e:00:53:01"},
+    "hostname": "fake",
+}

@@ -1,0 +1,48 @@
+"""openstacksdk's own functional suite against our API: each of its tests, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.contract.api.service import MODES
+from tests.contract.api.suite import Suite, names
+
+NAMES = names()
+# The first test asked for waits for the whole run.
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def runs(start, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Suite]]:
+    """A run per way of asking for passwords, side by side: they mostly wait."""
+    folder = tmp_path_factory.mktemp("suite")
+    started = {mode: Suite(start(mode), folder / mode, plugins=["hasty"]) for mode in MODES}
+    yield started
+    for run in started.values():
+        run.stop()
+
+
+def test_the_suite_is_the_one_that_clients_rely_on() -> None:
+    assert len(NAMES) >= 96
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("mode", MODES)
+def test_functional(runs, mode: str, name: str) -> None:
+    outcome = runs[mode].outcome(name)
+    if outcome.kind == "skipped":
+        pytest.skip(outcome.text)
+    assert outcome.kind == "passed", outcome.text
+
+
+@pytest.mark.slow
+def test_at_the_pace_that_the_clients_have_by_themselves(start, tmp_path: Path) -> None:
+    run = Suite(start("noauth"), tmp_path / "patient", plugins=[])
+    try:
+        outcomes = {name: run.outcome(name) for name in NAMES}
+    finally:
+        run.stop()
+    assert {name: one for name, one in outcomes.items() if one.kind != "passed"} == {}

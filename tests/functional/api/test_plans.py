@@ -1,0 +1,105 @@
+"""Lists of very many nodes: an index finds what is asked for, in the order that is asked for.
+
+sqlite tells how it goes about a statement; sorting all that was found, or reading every
+node for a page, would say so there whatever the number of nodes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from drophammer import nodes
+
+COUNT = 60
+
+
+@pytest.fixture
+def many(api, store):
+    with store.write() as session:
+        for number in range(COUNT):
+            nodes.create(
+                session,
+                {
+                    "uuid": f"00000000-0000-4000-8000-{number:012d}",
+                    "name": f"n{number}" if number % 4 else None,
+                    "driver": "ipmi",
+                    "provision_state": "active",
+                    "created_at": store.clock.now(),
+                },
+            )
+    return api
+
+
+def plans(api, path: str) -> list[str]:
+    """How sqlite goes about every statement on nodes that a request makes."""
+    made: list[tuple[str, Any]] = []
+
+    def remember(conn: Any, cursor: Any, statement: str, parameters: Any, *rest: Any) -> None:
+        if "FROM nodes" in statement:
+            made.append((statement, parameters))
+
+    event.listen(api.store.engine, "before_cursor_execute", remember)
+    assert api.get(path).status_code == 200
+    event.remove(api.store.engine, "before_cursor_execute", remember)
+    assert made
+    with api.store.ask() as connection:
+        return [
+            str(row[3])
+            for statement, parameters in made
+            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        ]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "",
+        "provision_state=active",
+        "owner=somebody",
+        "lessee=somebody",
+        "resource_class=baremetal",
+        "driver=ipmi",
+        "fault=power%20failure",
+        "instance_name=web-1",
+        "parent_node=00000000-0000-4000-8000-000000000000",
+        "sort_key=name",
+        "sort_key=name&sort_dir=desc",
+        "sort_key=updated_at",
+        "sort_key=updated_at&sort_dir=desc",
+        "sort_key=provision_state",
+    ],
+)
+@pytest.mark.parametrize("marker", ["", "&marker=00000000-0000-4000-8000-000000000030"])
+def test_a_page_is_found_and_not_sorted(many, arguments, marker) -> None:
+    told = plans(many, f"/v1/nodes?limit=5&{arguments}{marker}")
+    assert not [line for line in told if "TEMP B-TREE" in line], told
+    if arguments:
+        assert "SCAN nodes" not in told, told
+
+
+@pytest.mark.parametrize("ident", ["n7", "00000000-0000-4000-8000-000000000007"])
+def test_one_node_is_found_by_uuid_or_name(many, ident) -> None:
+    told = plans(many, f"/v1/nodes/{ident}")
+    assert any(line.startswith("SEARCH nodes USING INDEX") for line in told), told
+
+
+@pytest.mark.parametrize("direction", ["asc", "desc"])
+@pytest.mark.parametrize("key", ["name", "updated_at", "provision_state", "id"])
+def test_paging_shows_every_node_once_with_or_without_a_value(many, key, direction) -> None:
+    whole = many.get(f"/v1/nodes?sort_key={key}&sort_dir={direction}").json["nodes"]
+    found: list[dict[str, Any]] = []
+    path = f"/v1/nodes?limit=7&sort_key={key}&sort_dir={direction}"
+    while True:
+        page = many.get(path).json
+        found += page["nodes"]
+        if "next" not in page:
+            break
+        path = page["next"]
+    assert [node["uuid"] for node in found] == [node["uuid"] for node in whole]
+    assert len(whole) == COUNT
+    if key == "name":
+        nameless = [node["name"] is None for node in whole]
+        assert nameless == sorted(nameless, reverse=direction == "desc")

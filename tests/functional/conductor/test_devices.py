@@ -1,0 +1,212 @@
+"""Out-of-band management of a fake machine over the bus, and what other machines lack."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+from sqlalchemy import event, select
+from sqlalchemy.exc import OperationalError
+
+from drophammer.errors import Conflict, Invalid, NodeLocked, NotFound, Unsupported
+from drophammer.model import HistoryEntry
+from drophammer.store import Holder
+
+
+def call(scene: Any, method: str, /, **arguments: Any) -> Any:
+    return scene.bus.call("conductor", method, **arguments)
+
+
+def free(node: Any) -> bool:
+    """Whether the worker behind the last answer has ended."""
+    return node.lease_owner is None
+
+
+def ipmi(scene: Any, **fields: Any) -> int:
+    node_id: int = scene.node("active", **fields)
+    with scene.store.write() as session:
+        session.get_one(type(scene.get(node_id)), node_id).driver = "ipmi"
+    return node_id
+
+
+@pytest.fixture
+def node_id(scene: Any) -> int:
+    scene.start()
+    return int(scene.node("manageable"))
+
+
+def test_the_boot_device_is_what_it_was_set_to(scene: Any, node_id: int) -> None:
+    call(scene, "set_boot_device", node_id=node_id, device="cdrom", persistent=True)
+    found = call(scene, "get_boot_device", node_id=node_id)
+    assert found == {"boot_device": "cdrom", "persistent": True}
+    assert "disk" in call(scene, "supported_boot_devices", node_id=node_id)
+    with pytest.raises(Invalid, match="'moon' is not supported"):
+        call(scene, "set_boot_device", node_id=node_id, device="moon")
+
+
+def test_boot_mode_and_secure_boot_end_up_in_the_node(scene: Any, node_id: int) -> None:
+    call(scene, "set_boot_mode", node_id=node_id, mode="uefi")
+    scene.until(node_id, lambda node: node.boot_mode == "uefi")
+    call(scene, "set_secure_boot", node_id=node_id, on=True)
+    scene.until(node_id, lambda node: node.secure_boot is True)
+    call(scene, "set_boot_mode", node_id=node_id, mode="bios")
+    node = scene.until(node_id, lambda node: node.boot_mode == "bios")
+    assert node.secure_boot is False
+    with pytest.raises(Invalid, match="no Secure Boot"):
+        call(scene, "set_secure_boot", node_id=node_id, on=True)
+    assert free(scene.get(node_id))
+
+
+def test_a_boot_mode_that_does_not_exist_is_refused_with_those_that_do(
+    scene: Any, node_id: int
+) -> None:
+    with pytest.raises(Invalid, match="it has uefi, bios"):
+        call(scene, "set_boot_mode", node_id=node_id, mode="cp/m")
+    assert free(scene.get(node_id))
+
+
+def test_the_boot_mode_is_left_alone_while_work_is_under_way(scene: Any) -> None:
+    scene.start()
+    with pytest.raises(Conflict, match="clean wait"):
+        call(scene, "set_boot_mode", node_id=scene.node("clean wait"), mode="uefi")
+
+
+def test_the_node_is_held_until_the_work_behind_the_answer_is_done(scene: Any) -> None:
+    scene.start(fake_delays={"management": (0.5, 0.5)})
+    node_id = scene.node("manageable")
+    call(scene, "set_boot_mode", node_id=node_id, mode="uefi")
+    with pytest.raises(NodeLocked, match="set boot mode"):
+        call(scene, "set_boot_mode", node_id=node_id, mode="bios")
+    assert scene.get(node_id).boot_mode is None
+    scene.until(node_id, lambda node: node.boot_mode == "uefi")
+
+
+def test_a_failure_behind_the_answer_is_the_last_error_and_in_the_history(scene: Any) -> None:
+    scene.start()
+    node_id = scene.node(
+        "manageable", driver_info={"fake_fault": {"management": "BmcError: it sulks"}}
+    )
+    call(scene, "set_boot_mode", node_id=node_id, mode="uefi")
+    node = scene.until(node_id, lambda node: node.last_error is not None)
+    assert "it sulks" in node.last_error
+    assert node.boot_mode is None
+    with scene.store.read() as session:
+        (entry,) = session.scalars(select(HistoryEntry))
+    assert entry.event == node.last_error
+    assert entry.severity == "ERROR"
+
+
+def test_a_node_is_given_back_even_when_the_database_was_away_meanwhile(
+    scene: Any, caplog: Any
+) -> None:
+    scene.start(retry_seconds=0.05, fake_delays={"management": (0.1, 0.1)})
+    node_id = scene.node("manageable")
+
+    def refuse(connection: Any) -> None:
+        raise OperationalError("BEGIN", {}, Exception("gone"))
+
+    call(scene, "set_boot_mode", node_id=node_id, mode="uefi")
+    event.listen(scene.store.engine, "begin", refuse)
+    end = time.monotonic() + 10
+    while "could not be given back" not in caplog.text and time.monotonic() < end:
+        time.sleep(0.005)
+    event.remove(scene.store.engine, "begin", refuse)
+    scene.until(node_id, lambda node: node.boot_mode == "uefi")
+    assert "could not be given back" in caplog.text
+
+
+def test_an_nmi_needs_the_node_for_itself(scene: Any, node_id: int) -> None:
+    call(scene, "inject_nmi", node_id=node_id)
+    with scene.store.write() as session:
+        scene.store.reserve(session, node_id, Holder("other", "host-b"), "rescue")
+    with pytest.raises(NodeLocked):
+        call(scene, "inject_nmi", node_id=node_id)
+
+
+def test_lights_are_listed_looked_at_and_switched(scene: Any, node_id: int) -> None:
+    found = {
+        (one["name"], one["component"]) for one in call(scene, "get_indicators", node_id=node_id)
+    }
+    assert ("led", "system") in found
+    where = {"node_id": node_id, "component": "system", "name": "led"}
+    assert call(scene, "get_indicator", **where) == "off"
+    call(scene, "set_indicator", **where, state="blinking")
+    assert call(scene, "get_indicator", **where) == "blinking"
+    with pytest.raises(Invalid, match="'purple'"):
+        call(scene, "set_indicator", **where, state="purple")
+    with pytest.raises(NotFound, match="led@moon"):
+        call(scene, "get_indicator", node_id=node_id, component="moon", name="led")
+    with pytest.raises(Invalid, match="only be looked at"):
+        call(scene, "set_indicator", node_id=node_id, component="power", name="led", state="on")
+
+
+def test_an_image_goes_into_an_emulated_drive_and_out_again(scene: Any, node_id: int) -> None:
+    def images() -> dict[str, Any]:
+        media = call(scene, "get_vmedia", node_id=node_id)
+        return {one["media_types"][0]: one["image"] for one in media if one["inserted"]}
+
+    url = "http://user:secret@127.0.0.1/rescue.iso?signature=secret"
+    # One client writes it in capitals.
+    call(scene, "attach_vmedia", node_id=node_id, device_type="CDROM", image_url=url)
+    scene.until(node_id, free)
+    assert images() == {"cdrom": "http://***@127.0.0.1/rescue.iso?***"}
+    call(scene, "detach_vmedia", node_id=node_id, device_types=[])
+    scene.until(node_id, free)
+    assert images() == {}
+    with pytest.raises(Invalid, match="it has cdrom, floppy, disk"):
+        call(scene, "attach_vmedia", node_id=node_id, device_type="tape", image_url=url)
+
+
+def test_the_console_is_switched_on_and_off(scene: Any, node_id: int) -> None:
+    off = {"console_enabled": False, "console_info": None}
+    assert call(scene, "get_console", node_id=node_id) == off
+    call(scene, "set_console", node_id=node_id, enabled=True)
+    scene.until(node_id, lambda node: node.console_enabled)
+    shown = call(scene, "get_console", node_id=node_id)
+    assert shown["console_enabled"] is True
+    assert set(shown["console_info"]) == {"type", "url"}
+    call(scene, "set_console", node_id=node_id, enabled=False)
+    scene.until(node_id, lambda node: not node.console_enabled)
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments"),
+    [
+        ("set_boot_mode", {"mode": "uefi"}),
+        ("set_secure_boot", {"on": True}),
+        ("get_indicators", {}),
+        ("get_vmedia", {}),
+        ("attach_vmedia", {"device_type": "cdrom", "image_url": "http://127.0.0.1/x"}),
+        ("detach_vmedia", {"device_types": ["cdrom"]}),
+        ("get_console", {}),
+        ("set_console", {"enabled": True}),
+        ("set_target_raid_config", {"config": {"logical_disks": []}}),
+    ],
+)
+def test_what_a_machine_lacks_is_said_before_anything_happens(
+    scene: Any, method: str, arguments: dict[str, Any]
+) -> None:
+    scene.start()
+    node_id = ipmi(scene)
+    with pytest.raises(Unsupported, match=r"Node .*: the driver 'ipmi' does not support "):
+        call(scene, method, node_id=node_id, **arguments)
+    assert free(scene.get(node_id))
+
+
+def test_a_heartbeat_that_came_while_the_node_was_held_is_not_lost(scene: Any, agent: Any) -> None:
+    scene.start(
+        deploy_kernel="http://127.0.0.1/k",
+        deploy_ramdisk="http://127.0.0.1/r",
+        fake_delays={"management": (0.5, 0.5)},
+    )
+    node_id = scene.machine("manageable")
+    scene.provision(node_id, "provide")
+    scene.until_state(node_id, "clean wait")
+    caller = threading.Thread(target=lambda: call(scene, "inject_nmi", node_id=node_id))
+    caller.start()
+    scene.until(node_id, lambda node: node.lease_purpose == "inject NMI", free=False)
+    scene.call_back(node_id, agent)
+    caller.join()
+    agent.until(lambda: "clean.get_clean_steps" in agent.names())
