@@ -60,7 +60,9 @@ def test_any_request(api, world, conformance, route) -> None:
 def test_any_path(api, world, path, method, version) -> None:
     safe = url_text(path)
     for place in (f"/{safe}", f"/v1/nodes/{safe}", f"/v1/nodes/rack-1/{safe}", f"/v1/{safe}"):
-        answer = api.at(version).call(method, quote(place, safe="/%"))
+        # werkzeug's client takes what follows two slashes for a host.
+        single = "/" + quote(place, safe="/%").lstrip("/")
+        answer = api.at(version).call(method, single)
         assert answer.status_code < 500, answer.text
 
 

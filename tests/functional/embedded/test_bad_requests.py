@@ -269,6 +269,7 @@ def test_much_that_is_allowed_to_come_is_refused_by_its_route(port: int) -> None
         (b"GET /v1/nodes?owner=" + b"a" * 100_000 + b"&x=1 HTTP/1.1\r\nConnection: close\r\n\r\n",
          400),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\r\n\r\n", 400),
+        (b"GET //x\xc2\x80.%80/y HTTP/1.1\r\nConnection: close\r\n\r\n", 404),
         (b"NONSENSE /v1/nodes HTTP/1.1\r\nConnection: close\r\n\r\n", 405),
         (b"GET /v1/nodes HTTP/9.9\r\nConnection: close\r\n\r\n", 200),
         (HEAD + b"Content-Length: -1\r\n\r\n", 400),
