@@ -5,19 +5,15 @@ from __future__ import annotations
 import re
 
 from drophammer.errors import Invalid
-from drophammer.identity import normal_uuid
+from drophammer.identity import RESERVED, UNRESERVED, normal_uuid
 
 ANY_CHARACTER_SINCE = 10
-_UNRESERVED = re.compile(r"[A-Za-z0-9._~-]{1,255}")
 _HOST_NAME = re.compile(r"(?=.{1,255}\Z)[A-Za-z0-9]([A-Za-z0-9-]{0,62})(\.[A-Za-z0-9-]{1,63})*")
-RESERVED = frozenset(
-    {"maintenance", "management", "states", "vendor_passthru", "detail", "validate"}
-)
 
 
 def check_name(name: str, noun: str, version: int) -> None:
     """Raise Invalid when ``name`` cannot be a node's or port's name (RFC 3986, section 2.3)."""
-    pattern = _UNRESERVED if version >= ANY_CHARACTER_SINCE else _HOST_NAME
+    pattern = UNRESERVED if version >= ANY_CHARACTER_SINCE else _HOST_NAME
     if not pattern.fullmatch(name) or name in (".", ".."):
         raise Invalid(
             f"{name[:80]!r} cannot be the name of a {noun}: use 1 to 255 of the characters A-Z, "
@@ -31,5 +27,5 @@ def check_name(name: str, noun: str, version: int) -> None:
 
 def check_ident(ident: str, noun: str) -> None:
     """Raise Invalid when a path part can be neither a UUID nor a name."""
-    if not _UNRESERVED.fullmatch(ident):
+    if not UNRESERVED.fullmatch(ident):
         raise Invalid(f"Expected a UUID or name of a {noun} but received {ident[:80]!r}.")

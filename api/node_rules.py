@@ -81,8 +81,11 @@ def check_changes(row: Row, changed: Row) -> None:
         raise Conflict(f"Node {uuid} is already associated with instance {row['instance_uuid']}.")
     if "resource_class" in changed and row["resource_class"] and not settled:
         raise _wrong_state(uuid, "resource_class", state)
-    if "driver" in changed and row["console_enabled"]:
-        raise Conflict(f"The driver of node {uuid} cannot change while its console is enabled.")
+    consoles = sorted({"driver", "console_interface"} & set(changed))
+    if consoles and row["console_enabled"]:
+        raise Conflict(
+            f"{' and '.join(consoles)} of node {uuid} cannot change while its console is enabled."
+        )
     if changed.get("protected") and state not in PROTECTABLE:
         raise _wrong_state(uuid, "protected", state)
     if changed.get("retired") and state == states.AVAILABLE:

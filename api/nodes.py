@@ -14,11 +14,12 @@ from api.fields import LONGEST
 from api.names import check_ident
 from api.node_fields import NODE
 from api.query import Query
-from drophammer import allocations, events, nodes, states
+from drophammer import agents, allocations, events, nodes, states
 from drophammer.chassis import CHASSIS
 from drophammer.errors import Invalid, NotFound
 from drophammer.hardware import HardwareType
 from drophammer.identity import normal_uuid
+from drophammer.masking import unmask
 from drophammer.model import new_uuid
 from drophammer.states import STATES
 from drophammer.store import Reader
@@ -152,6 +153,7 @@ def delete(call: Call, ident: str) -> Reply:
     """Delete a node and all that belongs to it."""
 
     def remove(session: Session) -> None:
+        agents.lock(session, _find(session, call, ident, ())["id"])
         row = _find(session, call, ident, _FOR_DELETE, lock=True)
         node_rules.check_deletable(row, available_too=call.settings.allow_deleting_available_nodes)
         nodes.check_free(row, call.store.clock.now())
@@ -263,6 +265,10 @@ def _patched(call: Call, row: nodes.Row, steps: list[patch.Step], *, reset: bool
     """The columns that a patch changes, checked in every way."""
     known = {name: row.get(name) for name in NODE.fields}
     touched = patch.apply(steps, known, NODE)
+    touched = {
+        name: unmask(value, row[name]) if NODE.fields[name].masked else value
+        for name, value in touched.items()
+    }
     NODE.check_values(touched)
     touched = node_rules.normalised(touched, call.version)
     changed = {name: value for name, value in touched.items() if value != row[name]}
@@ -293,10 +299,11 @@ def _check_references(session: Session, values: Mapping[str, Any], own: str | No
     parent = values.get("parent_node")
     if parent is None:
         return
-    if parent == own:
-        raise Invalid("A node cannot be its own parent.")
     try:
-        nodes.find(session, parent, ())
+        while parent is not None:
+            if parent == own:
+                raise Invalid("A node cannot be its own parent, directly or by way of others.")
+            parent = nodes.find(session, parent, {"parent_node"})["parent_node"]
     except NotFound as error:
         raise Invalid(error.message) from error
 

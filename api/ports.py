@@ -97,6 +97,8 @@ class Ports(NodeResource):
         """A port on which somebody works, or a system runs, stays as it is."""
         _check_state(row, changed)
         moves = "node_uuid" in changed
+        if moves:
+            _check_detached(row)
         super().check_change(call, session, row, changed)
         if moves:
             _check_state(row, {"node_uuid": row["node_uuid"], **changed})
@@ -105,8 +107,7 @@ class Ports(NodeResource):
     def check_remove(self, call: Call, session: Session, row: Row) -> None:
         """A port that is in use stays."""
         super().check_remove(call, session, row)
-        if any(row["internal_info"].get(key) for key in _VIF_KEYS):
-            raise Conflict(f"Port {row['uuid']} has a VIF attached; detach it first.")
+        _check_detached(row)
 
     def changed(self, call: Call) -> None:
         """Addresses have changed: netboot should know."""
@@ -124,6 +125,11 @@ class Ports(NodeResource):
         if isinstance(body, dict) and isinstance(ident := body.get("node_uuid"), str):
             _check_node_uuid(ident)
         return PORT.check_new(body, call.version, self.required)
+
+
+def _check_detached(row: Row) -> None:
+    if any(row["internal_info"].get(key) for key in _VIF_KEYS):
+        raise Conflict(f"Port {row['uuid']} has a VIF attached; detach it first.")
 
 
 def _check_group(session: Session, values: dict[str, Any], node_id: int) -> None:

@@ -9,10 +9,11 @@ import datetime
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from conductor.drivers.registry import Driver
+from conductor.periodic import GOING_ON
 from conductor.plans import FLOWS
 from conductor.task import Task
 from conductor.toolbox import Toolbox
@@ -23,6 +24,9 @@ from drophammer.model import Node, Operation
 
 # Events that take the place of an operation that waits or is held.
 _REPLACING = ("delete", "service")
+
+# For what a node is held by who goes on with an operation, besides that operation's verb.
+_TAKEN_UP = (GOING_ON, "deadline", "heartbeat", "inspection data")
 
 Check = Callable[[Node], dict[str, Any]]
 
@@ -83,7 +87,8 @@ def _replace_older(session: Session, node: Node, event: str | None, now: datetim
 def _take_from_power_operation(session: Session, node_id: int) -> None:
     """A power request replaces one that is under way: nobody should have to sit a soft one out.
 
-    The fence keeps the worker of the old one from writing and from switching.
+    The fence keeps the worker of the old one from writing and from switching. Whoever
+    holds the node for something else keeps it: two must not talk to one controller.
     """
     old = (
         select(Operation.id)
@@ -91,6 +96,7 @@ def _take_from_power_operation(session: Session, node_id: int) -> None:
             Operation.id == Node.operation_id,
             Operation.flow == "power",
             Operation.finished_at.is_(None),
+            or_(Node.lease_purpose == Operation.verb, Node.lease_purpose.in_(_TAKEN_UP)),
         )
         .exists()
     )

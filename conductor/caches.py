@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from conductor.drivers.base import Bios, Firmware
@@ -48,9 +49,13 @@ def refresh(task: Task, kinds: Iterable[str] = KINDS) -> None:
 
 
 def _tell(task: Task, text: str) -> None:
-    with task.box.store.write() as session:
-        task.write(session, {})
-        task.tell(session, "error", readable(text))
+    try:
+        with task.box.store.write() as session:
+            task.write(session, {})
+            task.tell(session, "error", readable(text))
+    except SQLAlchemyError:
+        # A step may be done and not journalled yet: raised, this would have it done again.
+        LOG.exception("node %s: could not be told: %s", task.node.uuid, text)
 
 
 def _store(task: Task, table: _Table, key: str, found: Sequence[dict[str, Any]]) -> None:

@@ -7,7 +7,10 @@ power controller must not keep a node from reaching its failed state.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from conductor import rescuing, undeploy
 from conductor.plans import BESIDE
@@ -94,18 +97,42 @@ def _leave_ramdisk(task: Task, *, power_off: bool) -> bool:
     """Take the machine out of the ramdisk. False when that did not work."""
     if not task.in_ramdisk():
         return True  # Not in it yet: on a rebuild the machine's own system still runs.
+    # The boot spec goes last, as in ``steps.ramdisk.leave_ramdisk``: whoever goes on here
+    # after a crash tells by it that the machine may still have to be switched off.
+    off = _tried(task, _send_off) if power_off else True
+    cleaned = _tried(task, _clean_up)
+    return off and cleaned
+
+
+def _send_off(task: Task) -> None:
+    task.confirm()
+    task.driver.power.send(task.node, "off")
+    task.update({"power_state": states.POWER_OFF}, event=("power", "off (clean-up)"))
+
+
+def _clean_up(task: Task) -> None:
+    task.driver.boot.clean_up(task)
+
+
+def _tried(task: Task, part: Callable[[Task], None]) -> bool:
+    """Do one part of the clean-up, or tell what went wrong. False when something did."""
     try:
-        task.driver.boot.clean_up(task)
-        if power_off:
-            task.confirm()
-            task.driver.power.send(task.node, "off")
-            task.update({"power_state": states.POWER_OFF}, event=("power", "off (clean-up)"))
-    except LeaseLost:
-        raise
+        part(task)
+    except (LeaseLost, SQLAlchemyError):
+        raise  # Not the machine's fault: whoever goes on here does it again.
     except DrophammerError as error:
         LOG.warning("node %s: clean-up after the failure: %s", task.node.uuid, error.message)
-        with task.box.store.write() as session:
-            task.write(session, {})
-            task.tell(session, "error", readable(f"Clean-up after the failure: {error.message}"))
-        return False
-    return True
+        _tell(task, error.message)
+    except Exception:
+        # A driver's mistake must not keep the node from its failed state at every visit.
+        LOG.exception("node %s: clean-up after the failure", task.node.uuid)
+        _tell(task, "it failed unexpectedly; the conductor's log has the details.")
+    else:
+        return True
+    return False
+
+
+def _tell(task: Task, text: str) -> None:
+    with task.box.store.write() as session:
+        task.write(session, {})
+        task.tell(session, "error", readable(f"Clean-up after the failure: {text}"))

@@ -103,7 +103,7 @@ class Runner:
             return _abort(task, step)
         try:
             task.start_step(step)
-            outcome = function_of(task, step)(task, step)
+            return self._goes_on(task, step, function_of(task, step)(task, step))
         except (LeaseLost, SQLAlchemyError):
             raise  # Nothing is known to be wrong with the machine: see ``run``.
         except Unavailable as error:
@@ -121,7 +121,6 @@ class Runner:
             text = f"Step '{name}' failed unexpectedly; the conductor's log has the details."
             failures.fail(task, step, text)
             return False
-        return self._goes_on(task, step, outcome)
 
     def _goes_on(self, task: Task, step: Step, outcome: Outcome) -> bool:
         """Do what the step's answer asks for. True when the next visit is due at once."""

@@ -18,7 +18,7 @@ from conductor.flows import Runner, step_name
 from conductor.plans import BESIDE
 from conductor.task import Task
 from conductor.toolbox import Toolbox
-from drophammer import allocations, conductors, history, states
+from drophammer import allocations, conductors, history, operations, states
 from drophammer.model import Inventory, Node, Operation
 
 LOG = logging.getLogger(__name__)
@@ -119,6 +119,8 @@ class Periodic:
             Node.provision_state.in_(states.WORKING),
             Operation.flow.in_(BESIDE),
             Operation.abort_requested.is_(True),
+            # Let go from a hold, by a process that has got no further.
+            and_(Node.provision_state.in_(states.WAITING), Operation.state == operations.RUNNING),
             # An inspecting ramdisk speaks once; its data is what counts, not the message.
             and_(
                 Node.provision_state == states.INSPECT_WAIT,

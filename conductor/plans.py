@@ -7,9 +7,9 @@ refused here, before anything has changed.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -22,9 +22,6 @@ from drophammer import operations, states
 from drophammer.errors import Invalid
 from drophammer.model import Operation
 from drophammer.operations import StepSpec
-
-if TYPE_CHECKING:
-    pass
 
 
 def plan_verify(wish: Wish) -> list[StepSpec]:
@@ -73,7 +70,10 @@ def plan_service(wish: Wish) -> list[StepSpec]:
 
 def plan_delete(wish: Wish) -> list[StepSpec]:
     """Give the system up, then clean. What cleaning needs is checked when it begins."""
-    return [own("tear_down_instance"), own("begin_cleaning"), *_automated(wish)]
+    # When cleaning begins, what the instance had chosen is gone: it has no say in it.
+    driver = wish.driver.without_instance()
+    steps = _automated(dataclasses.replace(wish, node=driver.node, driver=driver))
+    return [own("tear_down_instance"), own("begin_cleaning"), *steps]
 
 
 def plan_adopt(wish: Wish) -> list[StepSpec]:

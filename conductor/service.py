@@ -128,7 +128,7 @@ class Service(NodeCalls):
         with store.read() as session:
             node = session.get(Node, node_id)
             if node is None:
-                raise NotFound(f"Node {node_id} could not be found.")
+                raise NotFound("The node could not be found; it has been deleted meanwhile.")
         _may(node, "manage")
         if not states.is_resting(states.next_state(node.provision_state, "manage")):
             return False

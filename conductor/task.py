@@ -19,7 +19,7 @@ from conductor.plans import FLOWS
 from conductor.toolbox import Toolbox
 from conductor.transitions import WORKING_SECONDS, deadline, shown, transition
 from drophammer import history, operations, states
-from drophammer.model import Agent, Operation, Step
+from drophammer.model import Agent, Node, Operation, Step
 
 _PROGRESS = ("progress_done", "progress_total", "progress_message", "progress_at")
 
@@ -40,8 +40,8 @@ class Task(Journal):
         """Take the node and its unfinished operation; None when there is none any more.
 
         Raises NodeLocked. ``seize`` takes the lease from whoever holds it, if the
-        node is past its deadline; ``gently`` leaves nodes alone that are in maintenance
-        or held for the operator.
+        node is past its deadline; ``gently`` leaves nodes alone that are held for the
+        operator, or that wait while they are in maintenance.
         """
         with box.store.write() as session:
             take = box.store.seize if seize else box.store.reserve_node
@@ -49,13 +49,11 @@ class Task(Journal):
             if taken is None:
                 return None
             lease, node = taken
-            if gently and (node.maintenance or node.provision_state in states.HOLDING):
-                box.store.release(session, lease)
-                return None
             operation = (
                 session.get(Operation, node.operation_id) if node.operation_id is not None else None
             )
-            if operation is None or operation.finished_at is not None:
+            ended = operation is None or operation.finished_at is not None
+            if operation is None or ended or (gently and _rests(node, operation)):
                 box.store.release(session, lease)
                 return None
             session.expunge_all()
@@ -312,3 +310,11 @@ def _done(result: dict[str, Any], now: datetime.datetime) -> dict[str, Any]:
 
 def _failed(error: str, now: datetime.datetime) -> dict[str, Any]:
     return {"state": operations.FAILED, "error": error, "finished_at": now}
+
+
+def _rests(node: Node, operation: Operation) -> bool:
+    """Whether the operation is to stay where it is until an operator says so."""
+    if operation.abort_requested:
+        return False  # An operator has.
+    waits = node.provision_state in states.WAITING
+    return node.provision_state in states.HOLDING or (waits and node.maintenance)

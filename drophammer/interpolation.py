@@ -40,7 +40,8 @@ class _Formatter(string.Formatter):
 
 
 _FORMATTER = _Formatter()
-_FAILURES = (KeyError, IndexError, TypeError, ValueError, AttributeError)
+# An ArithmeticError is a number too great for the format that is asked for.
+_FAILURES = (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError)
 
 
 def interpolated(value: Any, facts: Mapping[str, Any]) -> Any:

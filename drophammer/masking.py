@@ -17,8 +17,13 @@ _PARTS = (
     "password",
     "passwd",
     "pwd",
+    "pswd",
     "admin_pass",
+    "adminpass",
+    "rootpw",
+    "fernetkey",
     "new_pass",
+    "newpass",
     "passphrase",
     "secret",
     "token",
@@ -28,6 +33,7 @@ _PARTS = (
     "api_key",
     "apikey",
     "access_key",
+    "url_key",
     "encrypted_key",
     "private_key",
     "ssh_key",
@@ -54,6 +60,23 @@ def mask(value: Any) -> Any:
     if isinstance(value, str) and "@" in value:
         return _LOGIN.sub(rf"\1{MASK}@", value)
     return value
+
+
+def unmask(new: Any, old: Any) -> Any:
+    """``new`` with the secrets of ``old`` where it only repeats what ``mask(old)`` shows.
+
+    Clients read a value, change a part of it, and write it back whole.
+    """
+    return _unmasked(new, old, mask(old))
+
+
+def _unmasked(new: Any, old: Any, shown: Any) -> Any:
+    if isinstance(new, dict) and isinstance(old, dict) and isinstance(shown, dict):
+        return {
+            key: _unmasked(inner, old[key], shown[key]) if key in old else inner
+            for key, inner in new.items()
+        }
+    return old if new == shown and shown != old else new
 
 
 def is_secret(key: str) -> bool:

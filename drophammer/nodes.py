@@ -204,10 +204,13 @@ def change(session: Session, node_id: int, values: Mapping[str, Any]) -> None:
 
 def remove(session: Session, node_id: int) -> None:
     """Delete a node and all that hangs on it (ports, agent, inventory, events, allocation...)."""
-    gone = delete(Node).where(Node.id == node_id).returning(Node.allocation_uuid)
-    allocation = session.execute(gone).scalar_one_or_none()
-    if allocation is not None:
-        session.execute(delete(Allocation).where(Allocation.uuid == allocation))
+    gone = delete(Node).where(Node.id == node_id).returning(Node.uuid, Node.allocation_uuid)
+    row = session.execute(gone).one_or_none()
+    if row is None:
+        return
+    session.execute(update(NODES).where(NODES.c.parent_node == row.uuid).values(parent_node=None))
+    if row.allocation_uuid is not None:
+        session.execute(delete(Allocation).where(Allocation.uuid == row.allocation_uuid))
 
 
 def touch(session: Session, node_id: int, now: datetime.datetime) -> bool:

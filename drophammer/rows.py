@@ -92,9 +92,14 @@ class Rows:
         if wanted is None and not self.named:
             raise self.not_found(ident)
         name = self.table.columns["uuid" if wanted is not None else "name"]
-        query = self._select(frozenset(columns), frozenset(stored)).where(name == (wanted or ident))
+        this = name == (wanted or ident)
+        query = self._select(frozenset(columns), frozenset(stored)).where(this)
         if lock:
-            query = query.with_for_update()
+            if self.of_node:
+                # The node first, in the order that everybody takes them.
+                owner = select(self.table.columns["node_id"]).where(this).scalar_subquery()
+                session.execute(select(Node.id).where(Node.id == owner).with_for_update())
+            query = query.with_for_update(of=self.table)
         found = mapped(session.execute(query))
         if not found:
             raise self.not_found(ident)

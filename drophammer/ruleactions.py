@@ -1,7 +1,6 @@
 """What inspection rules can do to a node: each action on plain values, one table of them.
 
-What a rule may set is the literal tables ``NODE_ATTRIBUTES`` and ``PORT_ATTRIBUTES``;
-nothing that tells where a node is in its life is among them.
+What a rule may set, and to which values, is in ``rulevalues.py``.
 """
 
 from __future__ import annotations
@@ -13,47 +12,8 @@ from typing import Any
 
 from drophammer.errors import Invalid
 from drophammer.masking import mask
+from drophammer.rulevalues import NODE, OBJECT, PORT, Settable
 
-OBJECT, TEXT, FLAG = "object", "text", "flag"
-NODE_ATTRIBUTES: dict[str, str] = {
-    "automated_clean": FLAG,
-    "conductor_group": TEXT,
-    "description": TEXT,
-    "disable_power_off": FLAG,
-    "driver": TEXT,
-    "driver_info": OBJECT,
-    "extra": OBJECT,
-    "instance_info": OBJECT,
-    "lessee": TEXT,
-    "maintenance": FLAG,
-    "maintenance_reason": TEXT,
-    "name": TEXT,
-    "network_data": OBJECT,
-    "owner": TEXT,
-    "properties": OBJECT,
-    "resource_class": TEXT,
-    "shard": TEXT,
-    **{
-        f"{kind}_interface": TEXT
-        for kind in ("bios", "boot", "console", "deploy", "firmware", "inspect", "management")
-    },
-    **{
-        f"{kind}_interface": TEXT
-        for kind in ("network", "power", "raid", "rescue", "storage", "vendor")
-    },
-}
-PORT_ATTRIBUTES: dict[str, str] = {
-    "category": TEXT,
-    "description": TEXT,
-    "extra": OBJECT,
-    "is_smartnic": FLAG,
-    "local_link_connection": OBJECT,
-    "name": TEXT,
-    "physical_network": TEXT,
-    "pxe_enabled": FLAG,
-    "vendor": TEXT,
-}
-_NEVER_NONE = frozenset({"conductor_group", "driver", "maintenance", "disable_power_off"})
 _TRAIT = re.compile(r"[A-Z0-9_]{1,255}")
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -98,41 +58,41 @@ def _log(subject: Subject, msg: Any, level: Any = "info") -> None:
 
 
 def _set_attribute(subject: Subject, path: Any, value: Any) -> None:
-    _put(subject.node, NODE_ATTRIBUTES, "node", path, value)
+    _put(subject.node, NODE, path, value)
 
 
 def _extend_attribute(subject: Subject, path: Any, value: Any, unique: Any = False) -> None:
-    _extend(subject.node, NODE_ATTRIBUTES, "node", path, value, unique)
+    _extend(subject.node, NODE, path, value, unique)
 
 
 def _del_attribute(subject: Subject, path: Any) -> None:
-    _remove(subject.node, NODE_ATTRIBUTES, "node", path)
+    _remove(subject.node, NODE, path)
 
 
 def _set_port(subject: Subject, port_id: Any, path: Any, value: Any) -> None:
-    _put(_port(subject, port_id), PORT_ATTRIBUTES, "port", path, value)
+    _put(_port(subject, port_id), PORT, path, value)
 
 
 def _extend_port(
     subject: Subject, port_id: Any, path: Any, value: Any, unique: Any = False
 ) -> None:
-    _extend(_port(subject, port_id), PORT_ATTRIBUTES, "port", path, value, unique)
+    _extend(_port(subject, port_id), PORT, path, value, unique)
 
 
 def _del_port(subject: Subject, port_id: Any, path: Any) -> None:
-    _remove(_port(subject, port_id), PORT_ATTRIBUTES, "port", path)
+    _remove(_port(subject, port_id), PORT, path)
 
 
 def _set_plugin_data(subject: Subject, path: Any, value: Any) -> None:
-    _put(subject.plugin_data, None, "plugin data", path, value)
+    _put(subject.plugin_data, None, path, value)
 
 
 def _extend_plugin_data(subject: Subject, path: Any, value: Any, unique: Any = False) -> None:
-    _extend(subject.plugin_data, None, "plugin data", path, value, unique)
+    _extend(subject.plugin_data, None, path, value, unique)
 
 
 def _unset_plugin_data(subject: Subject, path: Any) -> None:
-    _remove(subject.plugin_data, None, "plugin data", path)
+    _remove(subject.plugin_data, None, path)
 
 
 def _set_capability(subject: Subject, name: Any, value: Any) -> None:
@@ -194,23 +154,17 @@ def _keys(path: Any) -> list[str]:
     return [key.replace("~1", "/").replace("~0", "~") for key in keys]
 
 
-def _path(
-    thing: Mapping[str, Any], known: Mapping[str, str] | None, what: str, path: Any
-) -> list[str]:
+def _path(known: Settable | None, path: Any) -> list[str]:
     keys = _keys(path)
-    if known is not None and keys[0] not in known:
-        raise Invalid(f"rules cannot change the attribute {keys[0][:80]!r} of a {what}")
-    if known is not None and len(keys) > 1 and known[keys[0]] != OBJECT:
-        raise Invalid(f"the attribute {keys[0]!r} of a {what} has nothing below it")
+    if known is not None and known.kind(keys[0]) != OBJECT and len(keys) > 1:
+        raise Invalid(f"the attribute {keys[0]!r} of a {known.noun} has nothing below it")
     return keys
 
 
-def _put(
-    thing: dict[str, Any], known: Mapping[str, str] | None, what: str, path: Any, value: Any
-) -> None:
-    keys = _path(thing, known, what, path)
+def _put(thing: dict[str, Any], known: Settable | None, path: Any, value: Any) -> None:
+    keys = _path(known, path)
     if known is not None and len(keys) == 1:
-        _check_kind(keys[0], known[keys[0]], value)
+        value = known.checked(keys[0], value)
     _set(thing, keys, value)
 
 
@@ -228,18 +182,6 @@ def _set(thing: dict[str, Any], keys: list[str], value: Any) -> None:
     thing[key] = copy
 
 
-def _check_kind(name: str, kind: str, value: Any) -> None:
-    right = {
-        OBJECT: isinstance(value, dict),
-        TEXT: isinstance(value, str),
-        FLAG: value in (True, False),
-    }
-    if value is None and kind != OBJECT and name not in _NEVER_NONE:
-        return
-    if not right[kind] or (kind == TEXT and len(value) > 255):
-        raise Invalid(f"the attribute {name!r} takes {'a' if kind != OBJECT else 'an'} {kind}")
-
-
 def _get(thing: Any, keys: list[str]) -> Any:
     for key in keys:
         if not isinstance(thing, dict) or key not in thing:
@@ -249,16 +191,11 @@ def _get(thing: Any, keys: list[str]) -> Any:
 
 
 def _extend(
-    thing: dict[str, Any],
-    known: Mapping[str, str] | None,
-    what: str,
-    path: Any,
-    value: Any,
-    unique: Any,
+    thing: dict[str, Any], known: Settable | None, path: Any, value: Any, unique: Any
 ) -> None:
-    keys = _path(thing, known, what, path)
+    keys = _path(known, path)
     if known is not None and len(keys) == 1:
-        raise Invalid(f"the attribute {keys[0]!r} of a {what} is not a list")
+        raise Invalid(f"the attribute {keys[0]!r} of a {known.noun} is not a list")
     present = _get(thing, keys)
     if present is not None and not isinstance(present, list):
         raise Invalid(f"{str(path)[:80]!r} is not a list")
@@ -268,12 +205,10 @@ def _extend(
     _set(thing, keys, [*items, value])
 
 
-def _remove(thing: dict[str, Any], known: Mapping[str, str] | None, what: str, path: Any) -> None:
-    keys = _path(thing, known, what, path)
+def _remove(thing: dict[str, Any], known: Settable | None, path: Any) -> None:
+    keys = _path(known, path)
     if known is not None and len(keys) == 1:
-        if keys[0] in _NEVER_NONE:
-            raise Invalid(f"the attribute {keys[0]!r} of a {what} cannot be unset")
-        thing[keys[0]] = {} if known[keys[0]] == OBJECT else None
+        thing[keys[0]] = known.empty(keys[0])
         return
     holder = _get(thing, keys[:-1])
     if isinstance(holder, dict) and keys[-1] in holder:

@@ -8,12 +8,12 @@ caller writes down what has changed. The vocabulary is Ironic's.
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from drophammer import ruleregex
 from drophammer.errors import DrophammerError, Invalid
 from drophammer.interpolation import MISSING, interpolated, looked_up
 from drophammer.ruleactions import ACTIONS, Action, Subject
@@ -27,7 +27,8 @@ _TRUE, _FALSE = ("yes", "true"), ("no", "false")
 class Operator:
     """A condition: the names of its arguments and the test.
 
-    ``raw``: it tests the value that a text names, not the text.
+    ``raw``: it tests the value that a text names, not the text. An argument ``regex`` is
+    taken as it is written.
     """
 
     required: tuple[str, ...]
@@ -84,7 +85,7 @@ def _numbers(values: list[Any]) -> list[float] | None:
         return None
     try:
         return [float(value) for value in values]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, ArithmeticError):
         return None
 
 
@@ -97,13 +98,6 @@ def _in_net(address: Any, subnet: Any) -> bool:
         return ipaddress.ip_address(str(address)) in network
     except ValueError:
         return False  # What is no address is in no network.
-
-
-def _pattern(regex: Any) -> re.Pattern[str]:
-    try:
-        return re.compile(str(regex))
-    except (re.error, OverflowError, RecursionError) as error:
-        raise Invalid(f"its regex is none: {error}") from error
 
 
 def _is_true(value: Any) -> bool:
@@ -127,12 +121,8 @@ OPERATORS: dict[str, Operator] = {
     "is-true": Operator(("value",), _is_true, raw=True),
     "is-false": Operator(("value",), _is_false, raw=True),
     "in-net": Operator(("address", "subnet"), _in_net),
-    "matches": Operator(
-        ("value", "regex"), lambda value, regex: bool(_pattern(regex).fullmatch(str(value)))
-    ),
-    "contains": Operator(
-        ("value", "regex"), lambda value, regex: bool(_pattern(regex).search(str(value)))
-    ),
+    "matches": Operator(("value", "regex"), ruleregex.matches),
+    "contains": Operator(("value", "regex"), ruleregex.contains),
     "one-of": Operator(("value", "values"), lambda value, values: value in values),
 }
 # Known, and not to be had: what it would call is for no rule to choose.
@@ -168,8 +158,8 @@ def _check_item(
         raise Invalid(f"{where}: multiple is none of {', '.join(MULTIPLE)}.")
     try:
         args = arguments(item.get("args"), table[op])
-        if "{" not in str(args.get("regex", "{")):
-            _pattern(args["regex"])
+        if "regex" in args:
+            ruleregex.check(args["regex"])
     except Invalid as error:
         raise Invalid(f"{where} ({op}): {error.message}.") from error
 
@@ -227,7 +217,14 @@ def _guarded(
 ) -> Any:
     try:
         return run(item)
-    except (DrophammerError, TypeError, ValueError, KeyError, RecursionError) as error:
+    except (
+        DrophammerError,
+        TypeError,
+        ValueError,
+        KeyError,
+        ArithmeticError,
+        RecursionError,
+    ) as error:
         if rule.sensitive:
             why = "the rule is sensitive, its values are not shown"
         elif isinstance(error, DrophammerError):
@@ -251,7 +248,9 @@ def _met(condition: Mapping[str, Any], subject: Subject) -> bool:
     fill = looked_up if operator.raw else interpolated
 
     def once(facts: Mapping[str, Any]) -> bool:
-        values = {key: fill(value, facts) for key, value in args.items()}
+        values = {
+            key: value if key == "regex" else fill(value, facts) for key, value in args.items()
+        }
         values = {key: None if value is MISSING else value for key, value in values.items()}
         return bool(operator.test(**values)) is not inverted
 
@@ -272,7 +271,8 @@ def _met(condition: Mapping[str, Any], subject: Subject) -> bool:
 def _act(action: Mapping[str, Any], subject: Subject) -> None:
     known = ACTIONS[str(action["op"])]
     args = arguments(action.get("args"), known)
-    for facts in _rounds(action, subject) or [subject.facts()]:
+    rounds = _rounds(action, subject)
+    for facts in [subject.facts()] if rounds is None else rounds:
         known.run(subject, **{key: interpolated(value, facts) for key, value in args.items()})
 
 
@@ -288,4 +288,4 @@ def _rounds(item: Mapping[str, Any], subject: Subject) -> list[dict[str, Any]] |
         raise Invalid("its loop is not a list")
     if isinstance(found, dict):
         things = [{"key": key, "value": value} for key, value in things]
-    return [{**facts, "item": interpolated(thing, facts)} for thing in things]
+    return [{**facts, "item": thing} for thing in things]

@@ -210,7 +210,7 @@ class Store:
             )
         ).one_or_none()
         if row is None:
-            return NotFound(f"Node {node_id} could not be found.")
+            return NotFound("The node could not be found; it has been deleted meanwhile.")
         return NodeLocked(
             locked_message(row.uuid, row.lease_host, row.lease_purpose, row.lease_since)
         )

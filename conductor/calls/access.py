@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,7 +17,7 @@ from conductor.task import Task
 from conductor.toolbox import Toolbox
 from conductor.workers import Workers
 from drophammer import events, history, states
-from drophammer.errors import Conflict, DrophammerError, LeaseLost, NotFound
+from drophammer.errors import Conflict, DrophammerError, LeaseLost, NotFound, Unavailable
 from drophammer.model import Node
 from drophammer.store import Lease
 from drophammer.text import readable
@@ -40,7 +41,7 @@ class NodeCalls:
         with self._box.store.read() as session:
             node = session.get(Node, node_id)
             if node is None:
-                raise NotFound(f"Node {node_id} could not be found.")
+                raise NotFound("The node could not be found; it has been deleted meanwhile.")
             session.expunge(node)
         return node, Driver(self._box, node)
 
@@ -82,7 +83,25 @@ class NodeCalls:
         """
         self._workers.admit()
         lease, node = self._take(node_id, purpose, check)
-        self._workers.submit(self._work_behind, lease, node, work)
+        # A pool that cannot start a thread raises, and yet may run the work on another one:
+        # whoever has this first, the work or the refusal, has the lease.
+        first = threading.Lock()
+
+        def behind() -> None:
+            if first.acquire(blocking=False):
+                self._work_behind(lease, node, work)
+
+        try:
+            self._workers.submit(behind)
+        except RuntimeError as error:
+            if not first.acquire(blocking=False):
+                return
+            # As long as this process lives it renews its leases: this one must not stay.
+            self._give_back(lease, node, None)
+            raise Unavailable(
+                f"This conductor could not begin '{purpose}' on node {node.uuid} ({error}); "
+                "try again in a moment."
+            ) from error
 
     def _nudge(self, node_id: int) -> None:
         """The node's ramdisk may have something to say: see whether that brings its work on."""

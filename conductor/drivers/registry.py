@@ -135,7 +135,12 @@ class Driver:
 
     def __init__(self, box: Toolbox, node: Node) -> None:
         self.box = box
-        self._node = node
+        self.node = node
+
+    def without_instance(self) -> Driver:
+        """The node's driver once its instance is gone, with all that the instance had chosen."""
+        values = {column.key: getattr(self.node, column.key) for column in Node.__table__.columns}
+        return Driver(self.box, Node(**{**values, "instance_info": {}}))
 
     @property
     def bios(self) -> Bios:
@@ -201,38 +206,38 @@ class Driver:
         """
         if kind not in INTERFACES:
             raise Unsupported(f"There is no interface of kind {kind!r}.")
-        hardware = self.box.drivers.types.get(self._node.driver)
+        hardware = self.box.drivers.types.get(self.node.driver)
         if hardware is None:
             raise Unsupported(
-                f"Node {self._node.uuid} uses driver '{self._node.driver}', which this conductor "
+                f"Node {self.node.uuid} uses driver '{self.node.driver}', which this conductor "
                 "does not have enabled."
             )
         choices = hardware.interfaces[kind]
         name = self._name(kind) or next(iter(choices))
         if name not in choices:
             raise Unsupported(
-                f"Node {self._node.uuid}: the driver '{hardware.name}' does not support the {kind} "
+                f"Node {self.node.uuid}: the driver '{hardware.name}' does not support the {kind} "
                 f"interface '{name}' here; enabled are {', '.join(choices)}."
             )
         cls = choices[name]
         if cls is autodetect.AutodetectDeploy:
             order = self.box.settings.autodetect_deploy_interfaces
-            cls = autodetect.choose(self._node, choices, order)
+            cls = autodetect.choose(self.node, choices, order)
         return self.box.drivers.make(self.box, cls)
 
     def _name(self, kind: str) -> str | None:
         field = f"{kind}_interface"
-        override = self._node.instance_info.get(field)
+        override = self.node.instance_info.get(field)
         if isinstance(override, str) and override:
             return override
-        name: str | None = getattr(self._node, field)
+        name: str | None = getattr(self.node, field)
         return name or self.box.settings.default_interfaces.get(kind)
 
     def _of(self, kind: str, cls: type[Kind]) -> Kind:
         found = self.interface(kind)
         if not isinstance(found, cls):
-            found.validate(self._node)  # The no-* interfaces say so themselves.
-            raise Unsupported(f"Node {self._node.uuid} has no working {kind} interface.")
+            found.validate(self.node)  # The no-* interfaces say so themselves.
+            raise Unsupported(f"Node {self.node.uuid} has no working {kind} interface.")
         return found
 
 

@@ -8,6 +8,7 @@ from conductor import images, undeploy
 from conductor.outcomes import Again, Done, Outcome
 from conductor.steps.power import POLL_SECONDS, reach
 from conductor.steps.ramdisk import leave_ramdisk
+from drophammer import states
 from drophammer.errors import DrophammerError
 from drophammer.model import Step
 
@@ -31,6 +32,8 @@ def tear_down_instance(task: Task, step: Step) -> Outcome:
 
 def begin_cleaning(task: Task, step: Step) -> Outcome:
     """From "deleting" to "cleaning": the system is gone, its traces follow."""
+    if task.node.provision_state == states.CLEANING:
+        return Done()  # That was written when this process's predecessor died.
     if task.driver.deploy.uses_agent and task.steps_behind(step):
         try:
             task.driver.boot.validate(task.node)

@@ -7,6 +7,7 @@ child's own lease and journal; these are what is looked at on later visits.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,8 @@ from conductor.stepplan import ON_CHILDREN
 from conductor.steps.agent import meet_agent_again
 from conductor.steps.power import POLL_SECONDS, reach
 from conductor.steps.ramdisk import boot_ramdisk
-from drophammer import states
-from drophammer.errors import HardwareError
+from drophammer import operations, states
+from drophammer.errors import HardwareError, NodeLocked
 from drophammer.model import Node, Operation, Step
 
 if TYPE_CHECKING:
@@ -101,18 +102,27 @@ def _on_children(task: Task, step: Step) -> Outcome:
     known = {operation.node_id: operation for operation in begun}
     for child in children:
         if child.id not in known:
-            task.box.bus.call(
-                "conductor", "power", node_id=child.id, target=_TARGETS[step.step], timeout=None
-            )
+            _begin_on(task, child, _TARGETS[step.step])
     if len(known) < len(children) or any(op.finished_at is None for op in known.values()):
         return Again(POLL_SECONDS)
     _check_children(step, children, known)
     return Done({"children": [child.uuid for child in children]})
 
 
+def _begin_on(task: Task, child: Node, target: str) -> None:
+    """Start the power operation of a child, unless somebody holds it just now."""
+    # Most who hold a node do so for moments; the parent's deadline ends what takes longer.
+    with contextlib.suppress(NodeLocked):
+        task.box.bus.call("conductor", "power", node_id=child.id, target=target, timeout=None)
+
+
 def _check_children(step: Step, children: Sequence[Node], ended: dict[int, Operation]) -> None:
     """Raise HardwareError naming every child on which it did not work."""
-    failed = [f"{child.uuid}: {error}" for child in children if (error := ended[child.id].error)]
+    failed = [
+        f"{child.uuid}: {operation.error or 'another request took its place'}"
+        for child in children
+        if (operation := ended[child.id]).state != operations.DONE
+    ]
     if failed:
         raise HardwareError(
             f"Step {step.interface}.{step.step} failed on {len(failed)} of {len(children)} child "

@@ -6,14 +6,15 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
 from conductor.outcomes import Done, Outcome
 from drophammer import rules
 from drophammer.errors import Invalid
 from drophammer.model import InspectionRule, Inventory, Node, NodeTrait, Port, Step
-from drophammer.ruleactions import PORT_ATTRIBUTES, Subject
+from drophammer.ruleactions import Subject
+from drophammer.rulevalues import PORT
 from drophammer.text import readable
 
 if TYPE_CHECKING:
@@ -58,6 +59,11 @@ def apply_rules(task: Task, step: Step) -> Outcome:
             "What the inspection rules set (a name, for instance) is taken by another node or "
             f"port. Rules that held: {', '.join(held)}."
         ) from error
+    except DataError as error:
+        raise Invalid(
+            "What the inspection rules set is not what the database can hold: a value is too long "
+            f"or has a character that it does not take. Rules that held: {', '.join(held)}."
+        ) from error
     return Done({"rules": held})
 
 
@@ -76,7 +82,7 @@ def _subject(task: Task, session: Session) -> tuple[Subject, dict[str, int]]:
         inventory=dict(inventory.inventory) if inventory is not None else {},
         plugin_data=dict(inventory.plugin_data) if inventory is not None else {},
         ports=[
-            {name: getattr(port, name) for name in ("uuid", "address", *PORT_ATTRIBUTES)}
+            {name: getattr(port, name) for name in ("uuid", "address", *PORT.kinds)}
             for port in ports
         ],
         traits=set(traits),

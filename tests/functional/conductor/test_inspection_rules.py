@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from drophammer import events, inventories
 from drophammer.model import InspectionRule, NodeTrait, Port, new_uuid
@@ -110,3 +111,29 @@ def test_a_name_that_is_taken_fails_the_inspection_in_words(scene: Any) -> None:
     scene.node(name="taken")
     node = inspected(scene, "inspect failed")
     assert "taken by another node" in node.last_error
+
+
+def test_a_name_that_no_request_could_give_fails_the_inspection(scene: Any) -> None:
+    rule(scene, act("set-attribute", path="/name", value="{inventory[hostname]}/x"))
+    node = inspected(scene, "inspect failed")
+    assert "'fake/x' cannot be the name of a node" in node.last_error
+    assert node.name is None
+
+
+def test_a_value_that_the_database_cannot_hold_fails_the_inspection_in_words(scene: Any) -> None:
+    # What a database takes differs; this one is made to take little.
+    @event.listens_for(scene.store.engine, "checkout")
+    def narrow(connection: sqlite3.Connection, *_: Any) -> None:
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 100_000)
+
+    wide = "{inventory[hostname]:>999}" * 300
+    uuid = rule(scene, act("set-attribute", path="/extra/x", value=wide))
+    node = inspected(scene, "inspect failed")
+    assert "not what the database can hold" in node.last_error
+    assert uuid in node.last_error
+    assert node.extra == {}
+
+
+def test_a_rule_that_loops_over_nothing_does_nothing(scene: Any) -> None:
+    rule(scene, {**act("fail", msg="x"), "loop": []})
+    assert inspected(scene).last_error is None

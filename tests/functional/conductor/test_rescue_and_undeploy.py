@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select, text
 
 from drophammer.errors import Invalid
-from drophammer.model import Allocation, Operation, Port, Portgroup, new_uuid
+from drophammer.model import Allocation, Node, Operation, Port, Portgroup, Step, new_uuid
 
 PASSWORD = "hunter2-rescue"
 
@@ -159,3 +159,36 @@ def test_a_request_is_journalled_without_its_password(scene: Any) -> None:
     scene.until_state(node_id, "rescue")
     with scene.store.read() as session:
         assert [op.request for op in session.scalars(select(Operation))] == [{"user": "ann"}]
+
+
+def test_the_instance_has_no_say_in_how_its_disks_are_cleaned(scene: Any) -> None:
+    scene.start()
+    # As a tenant could set it: with this interface nothing would be erased.
+    node_id = scene.machine("active", instance_info={"deploy_interface": "fake"})
+    scene.provision(node_id, "deleted")
+    # It is not "available" without having been in the ramdisk, for which there is no kernel.
+    assert "no kernel" in scene.until_state(node_id, "clean failed").last_error
+    with scene.store.read() as session:
+        steps = session.scalars(select(Step.step).order_by(Step.position)).all()
+    assert "boot_ramdisk" in steps
+
+
+def test_a_crash_between_deleting_and_cleaning_is_gone_on_from(scene: Any) -> None:
+    scene.start()
+    node_id = scene.node("active", automated_clean=False)
+    scene.provision(node_id, "deleted")
+    scene.until_state(node_id, "available")
+    scene.stop()
+    # As a process leaves it that dies after it has written "cleaning".
+    with scene.store.write() as session:
+        operation = session.scalars(select(Operation)).one()
+        steps = session.scalars(select(Step).order_by(Step.position)).all()
+        steps[-1].state, steps[-1].finished_at = "running", None
+        operation.state, operation.finished_at = "running", None
+        operation.position = steps[-1].position
+        node = session.get_one(Node, node_id)
+        node.provision_state, node.target_provision_state = "cleaning", "available"
+        node.operation_id = operation.id
+    assert steps[-1].step == "begin_cleaning"
+    scene.start()
+    assert scene.until_state(node_id, "available").last_error is None

@@ -542,3 +542,26 @@ def test_a_machine_that_cannot_be_switched_off_after_cleaning_is_told_again(
     with scene.store.read() as session:
         told = [event.message for event in events.of_node(session, node_id, 0, 500)]
     assert "off (clean-up)" in told
+
+
+def test_an_abort_that_was_promised_of_a_held_node_outlives_its_conductor(scene: Any) -> None:
+    scene.start()
+    node_id = scene.node("manageable")
+    scene.provision(node_id, "clean", clean_steps=[{"interface": "power", "step": "hold"}])
+    scene.until_state(node_id, "clean hold")
+    scene.stop()
+    # As a process leaves it that dies after it has promised.
+    with scene.store.write() as session:
+        session.scalars(select(Operation)).one().abort_requested = True
+    scene.start()
+    assert "Aborted" in scene.until_state(node_id, "clean failed").last_error
+
+
+def test_interrupted_work_goes_on_in_maintenance(scene: Any) -> None:
+    scene.start(fake_delays={"power": (60.0, 60.0)})
+    node_id = scene.node("manageable", power_state="power off", maintenance=True)
+    scene.bus.call("conductor", "power", node_id=node_id, target="power on", timeout=None)
+    scene.until(node_id, lambda node: node.target_power_state == "power on", free=False)
+    scene.stop()
+    scene.start()
+    scene.until(node_id, lambda node: (node.lease_purpose or "").startswith("going on"), free=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from drophammer.masking import MASK, mask
+from drophammer.masking import MASK, mask, unmask
 
 
 @pytest.mark.parametrize(
@@ -90,3 +90,31 @@ def test_the_original_stays_as_it_is() -> None:
 )
 def test_a_password_in_a_url_is_hidden(given: str, shown: str) -> None:
     assert mask({"image_source": [given]}) == {"image_source": [shown]}
+
+
+def test_what_is_written_back_as_it_was_shown_keeps_its_secrets() -> None:
+    old = {
+        "ipmi_password": "hidden",
+        "ipmi_address": "10.0.0.1",
+        "inner": {"token": "t", "n": 1},
+        "url": "http://user:pw@host/",
+    }
+    shown = mask(old)
+    assert unmask(shown, old) == old
+    shown["ipmi_address"] = "10.0.0.2"
+    shown["inner"]["n"] = 2
+    del shown["url"]
+    assert unmask(shown, old) == {
+        "ipmi_password": "hidden",
+        "ipmi_address": "10.0.0.2",
+        "inner": {"token": "t", "n": 2},
+    }
+    assert unmask({"ipmi_password": "new", "other": MASK}, old) == {
+        "ipmi_password": "new",
+        "other": MASK,
+    }
+
+
+@pytest.mark.parametrize("key", ["adminPass", "sys_pswd", "fernetkey", "swift_temp_url_key"])
+def test_more_names_of_secrets(key: str) -> None:
+    assert mask({key: "x"}) == {key: MASK}

@@ -106,6 +106,63 @@ def test_a_loop_joins_the_results_of_its_rounds(
     assert holds("eq", args, loop=items, multiple=multiple) is expected
 
 
+@pytest.mark.parametrize("op", ["matches", "contains"])
+def test_a_regex_takes_linear_time(op: str) -> None:
+    found = subject()
+    found.inventory["told"] = "a" * 100_000 + "b"
+    condition = {"op": op, "args": {"value": "{inventory[told]}", "regex": "^(a+)+$"}}
+    check([condition], [{"op": "log", "args": {"msg": "x"}}])
+    assert apply([Rule("r", [condition], [{"op": "log", "args": {"msg": "x"}}])], found) == []
+
+
+def test_a_regex_is_taken_as_it_is_written() -> None:
+    assert holds("matches", {"value": "aa{{{{", "regex": r"a{2}\{{2}"})
+    assert holds("contains", {"value": "\ud800a", "regex": "^.a$"})
+    rule = Rule("old", [{"op": "matches", "args": ["8", "{inventory[cpu][count]}"]}], [])
+    with pytest.raises(
+        Invalid, match=r"rule old: condition 1 \(matches\): its regex names a field"
+    ):
+        apply([rule], subject())
+
+
+def test_what_a_machine_tells_is_not_filled_in() -> None:
+    found = subject()
+    found.inventory["disks"] = ["{node.name}", {"name": "{node.driver}"}]
+    message = {"msg": "{item}"}
+    act("log", message, found, loop="{inventory[disks]}")
+    assert found.log == [("info", "{node.name}"), ("info", "{'name': '{node.driver}'}")]
+    act("log", message, found, loop=["{node.name}"])
+    assert found.log[2:] == [("info", "rack1")]
+
+
+@pytest.mark.parametrize("loop", [[], {}, "{inventory[disks]}"])
+def test_a_loop_over_nothing_does_nothing(loop: Any) -> None:
+    found = subject()
+    found.inventory["disks"] = []
+    assert act("fail", {"msg": "x"}, found, loop=loop) is found
+
+
+def test_a_number_too_great_is_no_accident() -> None:
+    found = subject()
+    found.inventory["huge"] = 10**400
+    text = "{inventory[huge]:.2f}"
+    assert interpolated(text, found.facts()) == text
+    action = {"op": "log", "args": {"msg": "x"}}
+    same = Rule("same", [{"op": "eq", "args": [10**400, 8]}], [action])
+    assert apply([same], found) == []
+    more = Rule("more", [{"op": "gt", "args": [10**400, 8]}], [action])
+    with pytest.raises(Invalid, match=r"rule more: condition 1 \(gt\)"):
+        apply([more], found)
+
+
+def test_values_are_kept_in_the_form_that_requests_keep_them_in() -> None:
+    found = subject(conductor_group="")
+    act("set-attribute", {"path": "/conductor_group", "value": "Rack-A"}, found)
+    act("set-attribute", {"path": "/name", "value": "Rack-A.7_~"}, found)
+    act("set-attribute", {"path": "/description", "value": "x" * 4096}, found)
+    assert (found.node["conductor_group"], found.node["name"]) == ("rack-a", "Rack-A.7_~")
+
+
 def test_actions_change_the_node_and_leave_other_values_alone() -> None:
     found = subject()
     info = found.node["driver_info"]
@@ -211,13 +268,30 @@ def test_texts_never_show_a_secret_of_the_node_nor_an_attribute_of_an_object() -
     ("op", "args", "said"),
     [
         ("set-attribute", {"path": "/provision_state", "value": "x"}, "cannot change"),
-        ("set-attribute", {"path": "/driver", "value": None}, "takes a text"),
+        ("set-attribute", {"path": "/description", "value": 7}, "takes a text"),
+        ("set-attribute", {"path": "/conductor_group", "value": None}, "takes a text"),
+        ("set-attribute", {"path": "/conductor_group", "value": "a b"}, "conductor group"),
+        ("set-attribute", {"path": "/driver", "value": "ipmi"}, "cannot change"),
+        ("set-attribute", {"path": "/deploy_interface", "value": "direct"}, "cannot change"),
+        ("set-attribute", {"path": "/resource_class", "value": "x" * 81}, "at most 80"),
+        ("set-attribute", {"path": "/description", "value": "x" * 4097}, "at most 4096"),
+        ("set-attribute", {"path": "/name", "value": "a b"}, "cannot be the name"),
+        ("set-attribute", {"path": "/name", "value": ".."}, "cannot be the name"),
+        ("set-attribute", {"path": "/name", "value": "detail"}, "cannot be the name"),
+        ("set-attribute", {"path": "/name", "value": "A" * 32}, "cannot be the name"),
+        (
+            "set-port-attribute",
+            {"port_id": "p-1", "path": "physical_network", "value": "x" * 65},
+            "at most 64",
+        ),
+        ("set-port-attribute", {"port_id": "p-1", "path": "name", "value": "a/b"}, "of a port"),
+        ("set-port-attribute", {"port_id": "p-1", "path": "pxe_enabled", "value": None}, "a flag"),
         ("set-attribute", {"path": "/driver_info", "value": "x"}, "takes an object"),
         ("set-attribute", {"path": "/name/x", "value": "x"}, "nothing below"),
         ("set-attribute", {"path": "/extra/tags/x", "value": "x"}, "not an object"),
         ("set-attribute", {"path": "//", "value": "x"}, "no path"),
         ("extend-attribute", {"path": "/extra", "value": "x"}, "not a list"),
-        ("del-attribute", {"path": "/driver"}, "cannot be unset"),
+        ("del-attribute", {"path": "/conductor_group"}, "cannot be unset"),
         ("set-port-attribute", {"port_id": "p-9", "path": "name", "value": "x"}, "no port"),
         ("add-trait", {"name": "gold"}, "no name of a trait"),
         ("set-capability", {"name": "a:b", "value": "c"}, "neither"),
@@ -237,7 +311,12 @@ def test_what_an_action_cannot_do_is_said(op: str, args: dict[str, Any], said: s
         ([{"op": "dance", "args": []}], [], "'dance' is none of"),
         ([{"op": "eq", "args": [1], "multiple": "some"}], [], "multiple"),
         ([{"op": "eq", "args": [1], "loop": 7}], [], "loop"),
-        ([{"op": "matches", "args": ["a", "("]}], [], "regex"),
+        ([{"op": "matches", "args": ["a", "("]}], [], r"missing \): \("),
+        ([{"op": "matches", "args": ["a", "(?=a)"]}], [], "none that RE2 takes"),
+        ([{"op": "matches", "args": ["a", "\ud800"]}], [], "half a character"),
+        ([{"op": "matches", "args": ["a", ["a"]]}], [], "regex is not a text"),
+        ([{"op": "contains", "args": ["a", "{inventory[cpu]}"]}], [], "names a field"),
+        ([{"op": "contains", "args": ["a", "^{item}$"], "loop": ["a"]}], [], "names a field"),
         ([{"op": "is-none", "args": {"value": 1, "more": 2}}], [], "unknown argument more"),
         ([{"op": "in-net", "args": {"address": "a"}}], [], "subnet is missing"),
         ([], [{"op": "api-call", "args": {"url": "http://x"}}], "not available"),
