@@ -16,7 +16,8 @@ from api.endpoint import Endpoint
 from api.fields import Table
 from api.resource import Resource
 from drophammer import nodes as node_rows
-from drophammer.errors import Invalid, NotFound
+from drophammer import vifs
+from drophammer.errors import Conflict, Invalid, NotFound
 from drophammer.identity import normal_uuid
 from drophammer.rows import NODE_COLUMNS, Row, Rows
 from drophammer.store import Reader
@@ -97,6 +98,11 @@ class NodeResource(Resource):
     def check_free(self, call: Call, row: Row) -> None:
         """Raise NodeLocked when somebody holds the row's node."""
         node_rows.check_free({**row, "uuid": row["node_uuid"]}, call.store.clock.now())
+
+    def check_detached(self, row: Row) -> None:
+        """Raise Conflict while a VIF is on the row: it would be lost, or go to another node."""
+        if vifs.attached(row["internal_info"]):
+            raise Conflict(f"{self.rows.noun} {row['uuid']} has a VIF attached; detach it first.")
 
     def of_node(self, call: Call, ident: str, *, detail: bool = False) -> Reply:
         """A page of what belongs to one node."""

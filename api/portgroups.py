@@ -105,14 +105,14 @@ class Portgroups(NodeResource):
             )
         if "node_uuid" in changed:
             _check_empty(session, row, "moved to another node")
+            self.check_detached(row)
         super().check_change(call, session, row, changed)
 
     def check_remove(self, call: Call, session: Session, row: StoredRow) -> None:
         """A group that is in use stays."""
         super().check_remove(call, session, row)
         _check_empty(session, row, "deleted")
-        if row["internal_info"].get("tenant_vif_port_id"):
-            raise Conflict(f"Portgroup {row['uuid']} has a VIF attached; detach it first.")
+        self.check_detached(row)
 
 
 def _check_empty(session: Session, row: StoredRow, done: str) -> None:

@@ -36,7 +36,6 @@ CONNECTIVITY = frozenset(
     }
 )
 CHANGEABLE = frozenset({states.ENROLL, states.INSPECTING, states.INSPECT_WAIT, states.MANAGEABLE})
-_VIF_KEYS = ("tenant_vif_port_id", "cleaning_vif_port_id", "provisioning_vif_port_id")
 _OF_NODE = {**paging.ARGUMENTS, "address": 1}
 
 
@@ -98,7 +97,7 @@ class Ports(NodeResource):
         _check_state(row, changed)
         moves = "node_uuid" in changed
         if moves:
-            _check_detached(row)
+            self.check_detached(row)
         super().check_change(call, session, row, changed)
         if moves:
             _check_state(row, {"node_uuid": row["node_uuid"], **changed})
@@ -107,7 +106,7 @@ class Ports(NodeResource):
     def check_remove(self, call: Call, session: Session, row: Row) -> None:
         """A port that is in use stays."""
         super().check_remove(call, session, row)
-        _check_detached(row)
+        self.check_detached(row)
 
     def changed(self, call: Call) -> None:
         """Addresses have changed: netboot should know."""
@@ -125,11 +124,6 @@ class Ports(NodeResource):
         if isinstance(body, dict) and isinstance(ident := body.get("node_uuid"), str):
             _check_node_uuid(ident)
         return PORT.check_new(body, call.version, self.required)
-
-
-def _check_detached(row: Row) -> None:
-    if any(row["internal_info"].get(key) for key in _VIF_KEYS):
-        raise Conflict(f"Port {row['uuid']} has a VIF attached; detach it first.")
 
 
 def _check_group(session: Session, values: dict[str, Any], node_id: int) -> None:

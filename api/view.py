@@ -126,11 +126,6 @@ def _inside(text: str) -> str:
     return orjson.dumps(text)[1:-1].decode()
 
 
-def columns(fields: Shown) -> frozenset[str]:
-    """The columns that must be read to show ``fields``."""
-    return fields.columns
-
-
 def _maker(entry: Field) -> Callable[[Row, View], Any] | None:
     """How a field's value comes out of a row; None: it is in the row as it is shown."""
     name, show, masked = entry.name, entry.show, entry.masked

@@ -37,7 +37,7 @@ def refresh(task: Task, kinds: Iterable[str] = KINDS) -> None:
             elif isinstance(interface, Firmware):
                 found = interface.components(task.node)
                 _store(task, FirmwareComponent, "component", found)
-        except (Unsupported, NotImplementedError):
+        except Unsupported:
             continue
         except LeaseLost:
             raise

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, literal, select, union_all, update
+from sqlalchemy import literal, select, union_all, update
 from sqlalchemy.orm import Session
 
-from drophammer.model import Allocation, Port, Portgroup, Step
+from drophammer import allocations, vifs
+from drophammer.model import Port, Portgroup, Step
 
 if TYPE_CHECKING:
     from conductor.task import Task
 
-_VIF = "tenant_vif_port_id"
 _GONE: dict[str, Any] = {
     "instance_info": {},
     "instance_uuid": None,
@@ -30,7 +30,7 @@ def forget_instance(task: Task, step: Step | None = None) -> None:
     with task.box.store.write() as session:
         task.write(session, _GONE)
         if allocation is not None:
-            session.execute(delete(Allocation).where(Allocation.uuid == allocation))
+            allocations.destroy(session, allocation)
         _detach_vifs(session, task.node.id)
         if step is not None:
             task.journal_note(session, step, cleared=True)
@@ -48,7 +48,7 @@ def _detach_vifs(session: Session, node_id: int) -> None:
         )
     )
     for kind, row_id, info in session.execute(query).all():
-        if _VIF in info:
+        if vifs.TENANT in info:
             table = tables[kind]
-            left = {key: value for key, value in info.items() if key != _VIF}
+            left = {key: value for key, value in info.items() if key != vifs.TENANT}
             session.execute(update(table).where(table.id == row_id).values(internal_info=left))

@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 from conductor.drivers.base import Network
 from drophammer.errors import Conflict, Invalid
 from drophammer.model import Node, Port, Portgroup
+from drophammer.vifs import TENANT
 
-VIF = "tenant_vif_port_id"
 Place = Port | Portgroup
 
 
@@ -48,13 +48,13 @@ class FlatNetwork(Network):
                     f"{node.uuid}."
                 )
         place = _chosen(node, places, info)
-        self._write(place, {**place.internal_info, VIF: info["id"]})
+        self._write(place, {**place.internal_info, TENANT: info["id"]})
 
     def detach_vif(self, session: Session, node: Node, vif: str) -> None:
         for place in _places(session, node):
             if _vif(place) == vif:
                 info = place.internal_info
-                self._write(place, {key: info[key] for key in info if key != VIF})
+                self._write(place, {key: info[key] for key in info if key != TENANT})
                 return
         raise Invalid(f"VIF {vif[:255]} is not attached to node {node.uuid}.")
 
@@ -103,7 +103,7 @@ def _places(session: Session, node: Node) -> list[Place]:
 
 
 def _vif(place: Place) -> str | None:
-    vif: str | None = place.internal_info.get(VIF)
+    vif: str | None = place.internal_info.get(TENANT)
     return vif
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import update
+
+from drophammer.model import Portgroup
 
 SOME_UUID = "6b0ae3a1-3a53-4b02-9a3f-1f7d1a7d1c55"
 MAC = "52:54:00:12:34:56"
@@ -222,3 +225,13 @@ def test_groups_cost_at_most_three_statements(api, node, sql) -> None:
     sql.clear()
     assert api.patch("/v1/portgroups/bond0", replaced("/extra", {"a": 1})).status_code == 200
     assert (sql.count <= 3, sql.commits) == (True, 1)
+
+
+def test_a_group_with_a_vif_stays_with_its_node(api, group, store) -> None:
+    other = api.node()
+    with store.write() as session:
+        session.execute(update(Portgroup).values(internal_info={"tenant_vif_port_id": "vif-1"}))
+    path = f"/v1/portgroups/{group['uuid']}"
+    for answer in (api.patch(path, replaced("/node_uuid", other["uuid"])), api.delete(path)):
+        assert answer.status_code == 409
+        assert "VIF" in api.fault(answer)
