@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     Json = dict[str, Any]
 
 FALLBACK_MINOR = 31
+#: What stands before an API says so of one that is being started.
+_NOBODY = (502, 503, 504)
 LOOKUP_MINOR, HEARTBEAT_MINOR = 62, 68
 _VERSION_HEADER = "X-OpenStack-Ironic-API-Version"
 _MAX_ANSWER = 64 << 20
@@ -34,27 +36,31 @@ class Answer:
 
 
 class ConductorApi:
-    """The API at one base URL; ``minor`` is the server's version 1.N once discovered."""
+    """The API at one base URL; ``minor`` is the server's version 1.N once it is ``known``."""
 
     def __init__(self, options: Options, url: str) -> None:
         base = url.rstrip("/")
         self.url = base.removesuffix("/v1")
         self._options = options
         self.minor = FALLBACK_MINOR
+        self.known = False
 
     def discover_version(self) -> str:
-        """Ask for the server's version, 1.31 if it does not tell; its Date header, or ""."""
-        date = ""
+        """Ask for the server's version, 1.31 if it does not tell; its Date header, or "".
+
+        Raises ApiUnreachable: one that is not there now is not taken for an old one.
+        """
+        answer = self._call("GET", "/", 0)
+        if answer.status in _NOBODY:
+            raise ApiUnreachable(f"GET {without_credentials(self.url)}/: status {answer.status}")
+        body = answer.body if answer.status == 200 else None
         try:
-            answer = self._call("GET", "/", 0)
-            date = answer.date
-            if answer.status != 200:
-                raise ApiUnreachable(f"status {answer.status}")
-            version = (answer.body or {})["default_version"]["version"]
+            version = (body or {})["default_version"]["version"]
             self.minor = int(str(version).partition(".")[2])
-        except (ApiUnreachable, KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError):
             self.minor = FALLBACK_MINOR
-        return date
+        self.known = True
+        return answer.date
 
     @property
     def takes_certificates(self) -> bool:

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 
 class Context:
-    """The surroundings of the commands. ``off`` and ``restart`` end the machine's run."""
+    """The surroundings of the commands. ``off`` and ``restart`` end the machine's run.
+
+    ``leave`` ends the agent's alone; ``root`` is where the ramdisk's own files are.
+    """
 
     def __init__(
         self,
@@ -37,9 +40,12 @@ class Context:
         off: Callable[[], None],
         restart: Callable[[], None],
         disks: Callable[[], list[Disk]] = list_disks,
+        leave: Callable[[], None] = lambda: None,
+        root: str = "/",
     ) -> None:
         self.options, self.machine, self.node, self.config = options, machine, node, config
         self.off, self.restart, self.disks = off, restart, disks
+        self.leave, self.root = leave, root
         self.written_disk = ""
 
     @property

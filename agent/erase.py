@@ -14,7 +14,7 @@ import threading
 from agent import partitions
 from agent.blockdev import BlockTarget
 from agent.console import say
-from agent.errors import AgentError, DeviceError, PartitionTableError
+from agent.errors import AgentError, DeviceError, DeviceNotFound, PartitionTableError
 from agent.imagewriter import Progress
 
 TYPE_CHECKING = False
@@ -31,6 +31,7 @@ END_WIPE = 1 << 20
 _BTRFS_COPIES = (64 << 20, 256 << 30)
 _BTRFS_MAGIC = b"_BHRfS_M"
 _CHUNK = 1 << 20
+_SKIPPED = "is read-only and was skipped"
 
 
 def erase_metadata(disk: Disk, *, skip_read_only: bool = False) -> str:
@@ -42,7 +43,7 @@ def erase_metadata(disk: Disk, *, skip_read_only: bool = False) -> str:
         target = BlockTarget(str(disk["name"]))
     except DeviceError as error:
         if skip_read_only and error.message.endswith("is read-only"):
-            return f"{disk['name']} is read-only and was skipped"
+            return f"{disk['name']} {_SKIPPED}"
         raise
     with target:
         regions = _regions(target)
@@ -137,7 +138,14 @@ def erase_devices(disks: list[Disk], switches: EraseSwitches, progress: Progress
         thread.join()
     if errors:
         raise errors[0]
-    return "; ".join(results) or "there is no disk to erase"
+    return summary(results)
+
+
+def summary(results: list[str]) -> str:
+    """The sentences as one. Raises DeviceNotFound when none of them tells of an erased disk."""
+    if all(result.endswith(_SKIPPED) for result in results):
+        raise DeviceNotFound(f"nothing was erased: {'; '.join(results) or 'there is no disk'}")
+    return "; ".join(results)
 
 
 def _erase_device(path: str, switches: EraseSwitches, advance: Callable[[int], None]) -> str:
@@ -145,7 +153,7 @@ def _erase_device(path: str, switches: EraseSwitches, advance: Callable[[int], N
         target = BlockTarget(path)
     except DeviceError as error:
         if switches.skip_read_only and error.message.endswith("is read-only"):
-            return f"{path} is read-only and was skipped"
+            return f"{path} {_SKIPPED}"
         raise
     with target:
         for number in range(switches.passes):

@@ -135,5 +135,9 @@ class BootloaderError(AgentError):
     """The written disk would not boot."""
 
 
+class RescueError(AgentError):
+    """This ramdisk cannot be made a system to log in to."""
+
+
 class CertificateError(AgentError):
     """No certificate could be made for the command API."""

@@ -48,6 +48,25 @@ class Found:
         return f"Found({self.uuid!r})"
 
 
+def ask_versions(apis: list[ConductorApi], options: Options) -> str:
+    """Ask until one of them says what it speaks; its Date header, or "".
+
+    After the look-up's time-out it is left at that: the look-up then says what is wrong.
+    """
+    deadline = time.monotonic() + options.lookup_timeout
+    while True:
+        dates, reason = [], "no API address"
+        for api in apis:
+            try:
+                dates.append(api.discover_version())
+            except ApiUnreachable as error:
+                reason = error.message
+        if dates or time.monotonic() > deadline:
+            return dates[0] if dates else ""
+        say(f"lookup: {reason}; again in {options.lookup_interval:.0f} s")
+        threading.Event().wait(options.lookup_interval)
+
+
 def find_node(
     apis: list[ConductorApi],
     macs: list[str],
@@ -63,6 +82,8 @@ def find_node(
         locked = False
         for api in apis:
             try:
+                if not api.known:
+                    api.discover_version()
                 answer = api.lookup(macs, node_uuid)
             except ApiUnreachable as error:
                 reason = error.message

@@ -31,7 +31,7 @@ class Agent:
     """One run of the agent.
 
     ``off`` and ``restart`` end the machine, ``disks`` lists its disks, ``set_clock``
-    gets an HTTP date to set the clock by.
+    gets an HTTP date to set the clock by, ``root`` is where the ramdisk's files are.
     """
 
     def __init__(
@@ -43,8 +43,9 @@ class Agent:
         restart: Callable[[], None],
         disks: Callable[[], list[Disk]] | None = None,
         set_clock: Callable[[str], None] = lambda date: None,
+        root: str = "/",
     ) -> None:
-        self._set_clock = set_clock
+        self._set_clock, self._root = set_clock, root
         self.options, self.machine = options, machine
         self._off, self._restart, self._disks = off, restart, disks
         self._idle = threading.Event()
@@ -97,8 +98,7 @@ class Agent:
 
         address = network.wait_for_route(self.options.api_urls, self.options.dhcp_wait)
         apis = [ConductorApi(self.options, url) for url in self.options.api_urls]
-        for api in apis:
-            self._set_clock(api.discover_version())
+        self._set_clock(lookup.ask_versions(apis, self.options))
         host = self.options.advertise_host or address
         # Made beside the look-up, which it does not need.
         maker = None
@@ -138,6 +138,8 @@ class Agent:
             off=self._off,
             restart=self._restart,
             disks=self._disks or (lambda: list_disks(self.machine.sys_root)),
+            leave=self.stop,
+            root=self._root,
         )
         jobs = Jobs(all_commands(context), lambda: beats.nudge(), lambda: beats.look())
         tls_context = None
@@ -179,6 +181,9 @@ def main() -> int:
             restart=power.restart,
             set_clock=clock.correct,
         ).run()
+        say("the agent's work is done; this system stays as it is")
+        # To end would be to restart the machine.
+        threading.Event().wait()
     except LockedDown as error:
         say(f"locked down: {error.message}")
         # Alive but silent: a restart would only ask for the same token again.

@@ -66,7 +66,7 @@ def _erase_metadata(context: Context, node: Json, args: Json, progress: Progress
     switches = _switches(node)
     disks = context.disks()
     results = [erase.erase_metadata(disk, skip_read_only=switches.skip_read_only) for disk in disks]
-    return "; ".join(results) or "there is no disk to erase"
+    return erase.summary(results)
 
 
 def _erase_devices(context: Context, node: Json, args: Json, progress: Progress) -> str:

@@ -100,12 +100,14 @@ class Allocations(Resource):
         values = super().normalised(values, version)
         if "traits" in values:
             values["traits"] = list(dict.fromkeys(values["traits"]))
-            traits.check_all(values["traits"])
+            traits.check_all(values["traits"], "an allocation")
         return values
 
     def remove(self, call: Call, session: Session, row: StoredRow) -> None:
         """Delete an allocation and free its node. Raises Conflict."""
         call.node = row["node_uuid"]
+        if call.node is not None:
+            call.check_turn(call.node)
         allocations.release(session, row, call.store.clock.now())
 
     def _new(self, call: Call) -> dict[str, Any]:
@@ -133,7 +135,7 @@ class Allocations(Resource):
                 return allocations.backfill(session, wanted, node, now)
             return allocations.create(session, wanted, now)
 
-        row = call.write_when_free(add)
+        row = call.write_when_free(add, key=node)
         call.node = row["node_uuid"]
         if node is None:
             accepted = {"state": ALLOCATING, "node_uuid": None, "last_error": None}

@@ -11,62 +11,75 @@ import logging
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
-from flask import Flask, Request, Response, g, request
+from flask import Flask, Request, Response
+from flask.globals import request_ctx
 from flask.sessions import NullSession, SessionInterface, SessionMixin
 from werkzeug.datastructures import EnvironHeaders, MIMEAccept
-from werkzeug.routing import MapAdapter, Rule
+from werkzeug.routing import Map, MapAdapter
 from werkzeug.sansio.utils import get_current_url
 
-from api import errors, versions, wire
+from api import errors, finding, health, metrics, versions, wire
 from api.auth import PasswordFile
+from api.beats import Beats
 from api.call import Call, Reply, Services
 from api.description import Description
+from api.eventstream import EventStream
 from api.openapi import JSON
 from api.paths import normal
 from api.query import Query
-from api.routes import ROUTES, Route
-from api.settings import HTTP_BASIC, Settings
+from api.routes import Route
+from api.settings import HTTP_BASIC, TAKE_OVER, Settings
+from api.waiting import WaitingRoom
+from drophammer import trace
 from drophammer.bus import Bus
 from drophammer.errors import Invalid
 from drophammer.hardware import Hardware
-from drophammer.model import new_uuid
+from drophammer.health import Health
 from drophammer.store import Store
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 ACCESS = logging.getLogger("api.access")
+_THEIR_ID = ("HTTP_X_OPENSTACK_REQUEST_ID", "HTTP_X_REQUEST_ID")
+_JSON_ONLY = (JSON,)
 REQUEST_ID_HEADERS = ("x-openstack-request-id", "openstack-request-id")
 
 
-def create_app(settings: Settings, store: Store, bus: Bus, *, ramdisk_only: bool = False) -> Api:
+def create_app(
+    settings: Settings,
+    store: Store,
+    bus: Bus,
+    *,
+    ramdisk_only: bool = False,
+    checks: Health | None = None,
+) -> Api:
     """The API as a WSGI application.
 
     ``ramdisk_only`` leaves out all but what ramdisks need, for the address on the
-    provisioning network.
+    provisioning network. ``checks`` are those of the process that it is a part of.
     """
-    routes = [route for route in ROUTES if route.ramdisk or not ramdisk_only]
+    routes = finding.routes(ramdisk_only=ramdisk_only)
+    hardware = Hardware(store, alive_seconds=settings.conductor_timeout)
+    checks = checks or Health(store, bus)
+    checks.add("conductors", lambda: health.conductors_trouble(hardware), asks_database=True)
     services = Services(
         settings=settings,
         store=store,
         bus=bus,
-        hardware=Hardware(store, alive_seconds=settings.conductor_timeout),
+        hardware=hardware,
         resources=frozenset(route.resource for route in routes),
         description=Description(routes),
+        waiting=WaitingRoom(
+            settings.locked_waiting, settings.locked_attempts * settings.locked_pause
+        ),
+        beats=Beats(store, bus),
+        stream=EventStream(store),
+        health=checks,
     )
-    return Api(services, routes)
-
-
-class _OnlyNamedMethods(Rule):
-    """A rule that does not answer HEAD because it answers GET: only ``/v1`` has HEAD."""
-
-    def __init__(self, string: str, **options: Any) -> None:
-        named = set(options.get("methods") or ())
-        super().__init__(string, **options)
-        if self.methods is not None and "HEAD" not in named:
-            self.methods.discard("HEAD")
+    return Api(services, routes, finding.url_map(ramdisk_only=ramdisk_only))
 
 
 class _NoSessions(SessionInterface):
@@ -90,43 +103,43 @@ class Visit:
     """What is known of one request; for the log too when it gets no further."""
 
     started: float = field(default_factory=time.monotonic)
-    request_id: str = field(default_factory=lambda: f"req-{new_uuid()}")
+    request_id: str = field(default_factory=trace.new)
     user: str | None = None
     version: int | None = None
     range_known: bool = True
     call: Call | None = None
 
 
+class _Request(Request):
+    """What Flask knows of a request, and what we do."""
+
+    visit: Visit
+
+
 class Api(Flask):
     """Flask, with what this API never uses taken out of each request's way.
 
-    A view is found and run by Flask; what goes before and after it is in the hooks.
+    A view is found and run by Flask; what goes before and after it is called from here.
     """
 
-    url_rule_class: type[Rule] = _OnlyNamedMethods
     session_interface = _NoSessions()
+    request_class = _Request
 
-    def __init__(self, services: Services, routes: Sequence[Route]) -> None:
+    def __init__(self, services: Services, routes: Sequence[Route], url_map: Map) -> None:
         super().__init__("api", static_folder=None)
         self._services = services
-        self._routes = {f"{route.method} {route.path}": route for route in routes}
+        self.stream = services.stream
+        self._routes = {finding.name(route): route for route in routes}
         settings = services.settings
         self._passwords = (
             PasswordFile(settings.http_basic_auth_user_file)
             if settings.auth_strategy == HTTP_BASIC
             else None
         )
-        self.url_map.merge_slashes = False
-        for name, route in self._routes.items():
-            self.add_url_rule(
-                route.rule,
-                endpoint=name,
-                view_func=functools.partial(self._view, route),
-                methods=[route.method],
-            )
-        self.before_request(self._gate)
-        self.after_request(self._finished)
-        self.register_error_handler(Exception, self._failed)
+        self.url_map = url_map
+        self.view_functions = {
+            name: functools.partial(self._view, route) for name, route in self._routes.items()
+        }
 
     def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Every spelling of a path, brought to the one that the routes know."""
@@ -142,9 +155,27 @@ class Api(Flask):
             self.url_map, "api", "/", "", request.scheme, request.path, request.method
         )
 
-    def _gate(self) -> None:
+    def full_dispatch_request(self) -> Response:
+        """One request. To look for hooks, signals and sessions, of which there are none, and
+        for the request at each mention of it, is a tenth of the application's CPU for a GET.
+        """
+        request = cast(_Request, request_ctx.request)
+        visit = request.visit = Visit()
+        _take_over_id(request, visit)
+        trace.begin(visit.request_id)
+        try:
+            self._gate(request)
+            # All that is registered answers with one.
+            response = cast(Response, self.dispatch_request())
+        except Exception as error:
+            response = errors.response(error, visit.request_id)
+        response = self._finished(request, response)
+        trace.begin("")  # The thread goes on to other things.
+        return response
+
+    def _gate(self, request: _Request) -> None:
         """What every request passes before its handler: password, version, format."""
-        visit = g.visit = Visit()
+        visit = request.visit
         route = self._routes.get(request.endpoint or "")
         # A browser asks for its options before it has anything to log in with.
         if self._passwords and not (route and route.public) and request.method != "OPTIONS":
@@ -154,16 +185,19 @@ class Api(Flask):
         except versions.VersionRefused as refusal:
             visit.range_known = refusal.readable
             raise
-        kind = JSON if route is None else route.handler.media
-        if request.headers.get("Accept") != kind and not _takes(request.accept_mimetypes, kind):
-            raise errors.RouterError(406, f"This address speaks {kind} only.")
+        kinds = _JSON_ONLY if route is None else route.handler.kinds
+        if request.headers.get("Accept") not in kinds and not any(
+            _takes(request.accept_mimetypes, kind) for kind in kinds
+        ):
+            raise errors.RouterError(406, f"This address speaks {' and '.join(kinds)} only.")
         if "\0" in request.path:
             raise Invalid("A NUL character is not allowed in a path.")
         if not request.host and not self._services.settings.public_endpoint:
             raise Invalid("The Host header is not a host name or address.")
 
     def _view(self, route: Route, **parts: str) -> Response:
-        visit: Visit = g.visit
+        request = cast(_Request, request_ctx.request)
+        visit = request.visit
         assert visit.version is not None
         if visit.version < route.since:
             raise errors.RouterError(route.below, _TOO_OLD[route.below].format(route.since))
@@ -179,32 +213,44 @@ class Api(Flask):
             user=visit.user,
             stream=request.stream,
             length=request.content_length,
+            headers=request.headers,
+            take_over=request.environ.get(TAKE_OVER),
         )
         return _response(endpoint(visit.call, *parts.values()))
 
-    def _failed(self, error: Exception) -> Response:
-        return errors.response(error, g.visit.request_id)
-
-    def _finished(self, response: Response) -> Response:
+    def _finished(self, request: _Request, response: Response) -> Response:
         """What every response carries, and its line in the log."""
-        visit: Visit = g.visit
+        visit = request.visit
         told = versions.response_headers(visit.version, range_known=visit.range_known)
         for name in REQUEST_ID_HEADERS:
             told[name] = visit.request_id
         response.headers.extend(told)
+        passed = time.monotonic() - visit.started
+        metrics.count(request.endpoint, response.status_code, passed)
+        node = (visit.call.node if visit.call else None) or ""
+        trace.on_node(node)
         # The path without its query: that is where clients put what nobody should read.
         ACCESS.info(
             "%s %s %d %.1f ms version=%s request=%s node=%s user=%s",
             request.method,
             repr(request.path),
             response.status_code,
-            (time.monotonic() - visit.started) * 1000,
+            passed * 1000,
             "-" if visit.version is None else visit.version,
             visit.request_id,
-            (visit.call.node if visit.call else None) or "-",
+            node or "-",
             repr(visit.user) if visit.user else "-",
         )
         return response
+
+
+def _take_over_id(request: Request, visit: Visit) -> None:
+    """A proxy's or a client's own id for the request, if it is one by its form."""
+    for name in _THEIR_ID:
+        given = request.environ.get(name)
+        if given is not None and trace.well_formed(given):
+            visit.request_id = given
+            return
 
 
 def _takes(accepts: MIMEAccept, media: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 from api.fields import BOOLEAN, LONGEST, UUID
 from api.query import LARGEST
-from drophammer.states import STATES
+from drophammer.states import STATES, VERBS
 
 _LINE: dict[str, Any] = {"type": "string"}
 _LIST: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
@@ -72,6 +72,8 @@ QUERY: dict[str, Argument] = {
     "shard": Argument("Only those of one of these shards.", _LIST),
     "sharded": Argument("Only nodes that have a shard, or have none.", BOOLEAN),
     "state": Argument("Only allocations in this state.", _LINE),
+    "kind": Argument("Only events of one of these kinds, such as state or power.", _LIST),
+    "source": Argument("Only events that this role tells of, such as conductor.", _LINE),
     "type": Argument("The kind of hardware types; those of today are dynamic.",
                      {"enum": ["classic", "dynamic"]}),
 
@@ -79,8 +81,15 @@ QUERY: dict[str, Argument] = {
     "addresses": Argument("The MAC addresses of the machine.", _LIST),
     "device_types": Argument("The kinds of devices to detach; without it, all.", _LIST),
     "method": Argument("The name of the vendor's method.", _LINE),
+    "only": Argument("The checks that are to count, such as database; without it, all.", _LIST),
+    "reason": Argument("Why, for those who read the node's history.",
+                       {"type": "string", "maxLength": LONGEST}),
     "reset_interfaces": Argument("Bring the interfaces to the new driver's defaults, but those "
                                  "that the patch names.", BOOLEAN),
+    "runbook": Argument("The UUID or name of the runbook whose steps are meant.", _LINE),
+    "stream": Argument("Stay connected and be told of each event as it happens, or get a page "
+                       "of them now; without it, what the Accept header prefers.", BOOLEAN),
+    "target": Argument("The verb, as PUT states/provision takes it.", {"enum": list(VERBS)}),
 }
 
 PATH: dict[str, Argument] = {

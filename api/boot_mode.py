@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from api import nodes
 from api.call import Call, Reply
-from api.endpoint import closed, takes
+from api.endpoint import takes
+from api.fields import closed
 from api.flags import YES_OR_NO, flag
 from api.states import accepted
 from drophammer import states
@@ -18,7 +19,7 @@ _SECURE_BOOT = closed({"target": YES_OR_NO}, required=("target",))
 def set_boot_mode(call: Call, ident: str) -> Reply:
     """Set a node's boot mode."""
     mode = call.body()["target"]
-    call.conductor("set_boot_mode", node_id=_resting(call, ident, "boot mode"), mode=mode)
+    call.conductor_when_free("set_boot_mode", node_id=_resting(call, ident, "boot mode"), mode=mode)
     return accepted(call, ident, "states")
 
 
@@ -26,7 +27,7 @@ def set_boot_mode(call: Call, ident: str) -> Reply:
 def set_secure_boot(call: Call, ident: str) -> Reply:
     """Switch a node's secure boot on or off."""
     on = flag(call.body(), "target")
-    call.conductor("set_secure_boot", node_id=_resting(call, ident, "secure boot"), on=on)
+    call.conductor_when_free("set_secure_boot", node_id=_resting(call, ident, "secure boot"), on=on)
     return accepted(call, ident, "states")
 
 

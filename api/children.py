@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from api import nodes
 from api.call import Call, Reply
-from api.endpoint import closed, takes
-from api.fields import UUID
+from api.endpoint import takes
+from api.fields import UUID, closed
 from drophammer import nodes as rows
 
 _LINK = closed({"href": {"type": "string"}, "rel": {"const": "children"}})

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from api import nodes
 from api.call import Call, Reply
-from api.endpoint import closed, takes
+from api.endpoint import takes
+from api.fields import closed
 from api.flags import YES_OR_NO, flag
 from api.states import accepted
 from drophammer.masking import mask
@@ -27,5 +28,5 @@ def set_enabled(call: Call, ident: str) -> Reply:
     """Switch a node's console on or off."""
     enabled = flag(call.body(), "enabled")
     row = nodes.find(call, ident, ())
-    call.conductor("set_console", node_id=row["id"], enabled=enabled)
+    call.conductor_when_free("set_console", node_id=row["id"], enabled=enabled)
     return accepted(call, ident, "states", "console")

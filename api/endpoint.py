@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
 
-from api.fields import Field, Table
+from api.fields import Field, Table, compiled
 
 if TYPE_CHECKING:
     from api.call import Reply
@@ -33,7 +33,8 @@ class Endpoint:
     table. ``limit`` is the setting with the largest size of the body. ``status`` is that
     of success, ``status_too`` another one. ``shows`` and ``lists`` name the table of what
     comes back, ``reply`` is its schema where that is no table's, ``media`` its type where
-    that is not JSON; ``files`` says that it may be a file as well.
+    that is not JSON and ``media_too`` another type that it may have; ``files`` says that it
+    may be a file as well.
     """
 
     handle: Handler
@@ -51,6 +52,7 @@ class Endpoint:
     lists: Table | None = None
     reply: Schema | None = None
     media: str = "application/json"
+    media_too: str | None = None
     files: bool = False
     summary: str = ""
 
@@ -63,12 +65,17 @@ class Endpoint:
         """``body``, compiled at the first use: it costs more than using it."""
         if self.body is None:
             return None
-        return jsonschema_rs.validator_for(dict(self.body), mask="the value")
+        return compiled(self.body)
 
     @property
     def statuses(self) -> tuple[int, ...]:
         """Those of success."""
         return (self.status,) if self.status_too is None else (self.status, self.status_too)
+
+    @functools.cached_property
+    def kinds(self) -> tuple[str, ...]:
+        """The types that what comes back may have."""
+        return (self.media,) if self.media_too is None else (self.media, self.media_too)
 
     @property
     def text(self) -> str:
@@ -83,13 +90,3 @@ def takes(**contract: Any) -> Callable[[Handler], Endpoint]:
         return Endpoint(handler, **contract)
 
     return wrap
-
-
-def closed(properties: Schema, required: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The schema of an object with just these properties."""
-    return {
-        "type": "object",
-        "properties": dict(properties),
-        "required": list(required),
-        "additionalProperties": False,
-    }

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import json
 import logging
-import sqlite3
 
 from flask import Response
-from sqlalchemy.exc import OperationalError, StatementError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import SQLAlchemyError, StatementError
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
+from drophammer import outage
 from drophammer.errors import DrophammerError
 
 LOG = logging.getLogger(__name__)
@@ -62,10 +61,8 @@ def response(error: Exception, request_id: str) -> Response:
             return _unauthorized(error)
         case HTTPException():
             return _werkzeug(error)
-        case OperationalError():
+        case SQLAlchemyError():
             return _database(error, request_id)
-        case PoolTimeout():
-            return _no_database(error, request_id)
         case _:
             return _unexpected(error, request_id)
 
@@ -109,19 +106,12 @@ def _werkzeug(error: HTTPException) -> Response:
     return response
 
 
-def _database(error: OperationalError, request_id: str) -> Response:
-    # sqlite calls nearly everything an operational error; a lock is only one of them.
-    code = getattr(error.orig, "sqlite_errorcode", None)
-    if code is None or code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return _no_database(error, request_id)
-    LOG.error("%s: the database failed: %s", request_id, error.orig)
-    return fault(503, f"The database failed; the service's log has the details of {request_id}.")
-
-
-def _no_database(error: Exception, request_id: str) -> Response:
-    cause = error.orig if isinstance(error, OperationalError) else error
-    LOG.error("%s: the database did not answer: %s", request_id, cause)
-    return fault(503, "The database did not answer in time; try again in a moment.")
+def _database(error: SQLAlchemyError, request_id: str) -> Response:
+    known = outage.told(error)
+    if known is None:
+        return _unexpected(error, request_id)
+    LOG.error("%s: %s %s", request_id, known.message, getattr(error, "orig", error))
+    return fault(known.status, known.message)
 
 
 def _unexpected(error: Exception, request_id: str) -> Response:

@@ -36,12 +36,19 @@ UUID: dict[str, Any] = {
 UUID_OR_NULL: dict[str, Any] = {**UUID, "type": ["string", "null"]}
 TEXTS: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
 TIME: dict[str, Any] = {"type": ["string", "null"], "format": "date-time"}
-LINK: dict[str, Any] = {
-    "type": "object",
-    "properties": {"href": {"type": "string"}, "rel": {"type": "string"}},
-    "required": ["href", "rel"],
-    "additionalProperties": False,
-}
+
+
+def closed(properties: Mapping[str, Any], required: Sequence[str] = ()) -> dict[str, Any]:
+    """The schema of an object with just these properties."""
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": list(required),
+        "additionalProperties": False,
+    }
+
+
+LINK = closed({"href": {"type": "string"}, "rel": {"type": "string"}}, required=("href", "rel"))
 LINKS: dict[str, Any] = {"type": "array", "items": LINK}
 
 
@@ -157,9 +164,8 @@ class Table:
         validator = self._validator
         if validator is None:
             # Compiled at the first use and kept: it costs more than using it.
-            validator = self._validator = compiled(
-                {name: entry.schema for name, entry in self.fields.items() if entry.schema}
-            )
+            schemas = {name: entry.schema for name, entry in self.fields.items() if entry.schema}
+            validator = self._validator = compiled(closed(schemas))
         check(validator, dict(values), self.noun)
 
     def sort_key(self, name: str, version: int) -> str:
@@ -174,18 +180,9 @@ class Table:
         return entry.sort if isinstance(entry.sort, str) else name
 
 
-def compiled(
-    properties: Mapping[str, Any], required: Sequence[str] = ()
-) -> jsonschema_rs.Validator:
-    """A validator of objects with just these properties, that never quotes a value."""
-    schema = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "type": "object",
-        "properties": dict(properties),
-        "required": list(required),
-        "additionalProperties": False,
-    }
-    return jsonschema_rs.validator_for(schema, mask="the value")
+def compiled(schema: Mapping[str, Any]) -> jsonschema_rs.Validator:
+    """A validator that never quotes a value."""
+    return jsonschema_rs.validator_for(dict(schema), mask="the value")
 
 
 def check(validator: jsonschema_rs.Validator, value: Any, what: str) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 from api import nodes
 from api.call import Call, Reply
-from api.endpoint import closed, takes
+from api.endpoint import takes
+from api.fields import closed
 from api.view import View
 
 STATES = ("on", "off", "blinking", "unknown")
@@ -40,7 +41,9 @@ def update(call: Call, ident: str, name: str, component: str) -> Reply:
     """Set the state of an indicator."""
     state = call.body()["state"]
     row = nodes.find(call, ident, ())
-    call.conductor("set_indicator", node_id=row["id"], component=component, name=name, state=state)
+    call.conductor_when_free(
+        "set_indicator", node_id=row["id"], component=component, name=name, state=state
+    )
     return Reply(204)
 
 

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 from sqlalchemy.orm import Session
 
 from api.call import Call, Reply
-from api.endpoint import closed, takes
+from api.endpoint import takes
 from api.errors import RouterError
-from api.fields import UUID
+from api.fields import UUID, closed
 from api.inspection_data import SCHEMA
 from api.query import Query
 from api.ramdisk import (
@@ -27,7 +27,7 @@ from api.ramdisk import (
     unknown_node,
     valid_macs,
 )
-from drophammer import agents, events, inventories, nodes, states
+from drophammer import agents, events, inventories, nodes, operations, states
 from drophammer.errors import Conflict, Invalid
 
 SINCE = 84
@@ -191,6 +191,7 @@ def _store(call: Call, session: Session, node_id: int, body: Mapping[str, Any]) 
     call.node = row["uuid"]
     now = call.store.clock.now()
     inventories.put(session, node_id, body["inventory"], plugin_data(body), now)
+    operations.wake(session, node_id)  # Should nobody hear of it, the data is not forgotten.
     interfaces = body["inventory"]["interfaces"]
     failed = "; it reports an error" if body.get("error") else ""
     events.record(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from api import nodes
 from api.call import Call, Reply
-from api.endpoint import closed, takes
-from api.fields import OBJECT
+from api.endpoint import takes
+from api.fields import OBJECT, closed
 from drophammer import inventories
 from drophammer.errors import NotFound
 

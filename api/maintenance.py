@@ -7,9 +7,10 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from api import nodes
+from api.announce import node_announced
 from api.call import Call, Reply
-from api.endpoint import closed, takes
-from api.fields import LONG_TEXT
+from api.endpoint import takes
+from api.fields import LONG_TEXT, closed
 from drophammer import events
 from drophammer import nodes as rows
 
@@ -49,5 +50,6 @@ def _write(call: Call, ident: str, values: dict[str, Any], message: str) -> int:
 
         found[:] = [row["id"]]
 
-    call.write_when_free(change)
+    with node_announced("maintenance_set", nodes.whole(call, ident)):
+        call.write_when_free(change)
     return found[0]

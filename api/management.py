@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from api import nodes
 from api.call import Call, Reply
-from api.endpoint import closed, takes
-from api.fields import BOOLEAN_OR_NULL, TEXT, TEXT_OR_NULL, TEXTS
+from api.endpoint import takes
+from api.fields import BOOLEAN_OR_NULL, TEXT, TEXT_OR_NULL, TEXTS, closed
 
 _BOOT_DEVICE = closed(
     {"boot_device": TEXT, "persistent": BOOLEAN_OR_NULL}, required=("boot_device",)
@@ -24,7 +24,7 @@ def set_boot_device(call: Call, ident: str) -> Reply:
     """Set what a node boots from next."""
     body = call.body()
     row = nodes.find(call, ident, ())
-    call.conductor(
+    call.conductor_when_free(
         "set_boot_device",
         node_id=row["id"],
         device=body["boot_device"],

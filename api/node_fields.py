@@ -112,7 +112,7 @@ FIELDS: list[Field] = [
     Field("maintenance", 1, BOOLEAN, create=True, patch=True, sort=True, default=False),
     Field("maintenance_reason", 1, LONG_TEXT, sort=True),
     Field("fault", 42, TEXT_OR_NULL, sort=True),
-    Field("reservation", 1, TEXT_OR_NULL, columns=tuple(sorted(nodes.LEASE_COLUMNS)),
+    Field("reservation", 1, TEXT_OR_NULL, columns=("lease_expires", "lease_host", "lease_owner"),
           show=_reservation, sort="lease_host"),
     Field("console_enabled", 1, BOOLEAN, create=True, sort=True),
     Field("created_at", 1, TIME, sort=True),

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from api import nodes, paging
+from api import nodes, paging, patch
 from api.call import Call, Reply
 from api.endpoint import Endpoint
 from api.fields import Table
@@ -74,11 +74,20 @@ class NodeResource(Resource):
         stored: Collection[str] = (),
         *,
         lock: bool = False,
+        moves_to: str | None = None,
     ) -> Row:
         """The row that a URL names, and its node for the access log."""
-        row = super().find(call, session, ident, {*wanted, "node_uuid"}, stored, lock=lock)
+        columns = {*wanted, "node_uuid"}
+        row = super().find(call, session, ident, columns, stored, lock=lock, moves_to=moves_to)
         call.node = row["node_uuid"]
         return row
+
+    def moves_to(self, steps: list[patch.Step]) -> str | None:
+        """The node in the body, so that it is locked together with the row's own."""
+        for step in reversed(steps):
+            if step.root == "node_uuid" and isinstance(step.value, str):
+                return normal_uuid(step.value)
+        return None
 
     def check_change(self, call: Call, session: Session, row: Row, changed: dict[str, Any]) -> None:
         """Raise NodeLocked when somebody holds the node, or the one that it moves to.
@@ -87,7 +96,7 @@ class NodeResource(Resource):
         """
         self.check_free(call, row)
         if "node_uuid" in changed:
-            row.update(self._node(session, changed.pop("node_uuid"), lock=True))
+            row.update(self._node(session, changed.pop("node_uuid")))
             changed["node_id"] = row["node_id"]
             self.check_free(call, row)
 
@@ -96,8 +105,8 @@ class NodeResource(Resource):
         self.check_free(call, row)
 
     def check_free(self, call: Call, row: Row) -> None:
-        """Raise NodeLocked when somebody holds the row's node."""
-        node_rows.check_free({**row, "uuid": row["node_uuid"]}, call.store.clock.now())
+        """Raise NodeLocked when somebody holds the row's node, or has waited for it longer."""
+        nodes.check_free(call, {**row, "uuid": row["node_uuid"]})
 
     def check_detached(self, row: Row) -> None:
         """Raise Conflict while a VIF is on the row: it would be lost, or go to another node."""
@@ -112,10 +121,10 @@ class NodeResource(Resource):
     def _of_node_detail(self, call: Call, ident: str) -> Reply:
         return self.of_node(call, ident, detail=True)
 
-    def _node(self, session: Session, ident: str, *, lock: bool = False) -> Row:
+    def _node(self, session: Session, ident: str) -> Row:
         """What rows hold of the node that a body names. Raises Invalid."""
         try:
-            node = node_rows.find(session, ident, _OF_NODE, lock=lock)
+            node = node_rows.find(session, ident, _OF_NODE)
         except NotFound as error:
             # The node is named in the body: what is wrong is the body, not the address.
             raise Invalid(error.message) from error

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from api import node_rules, paging, patch
+from api.announce import announced
 from api.call import Call, Reply
 from api.endpoint import takes
 from api.fields import LONGEST
 from api.names import check_ident
 from api.node_fields import NODE
 from api.query import Query
-from drophammer import agents, allocations, events, nodes, states
+from api.reach import PLACE
+from drophammer import agents, allocations, difference, events, nodes, states
 from drophammer.chassis import CHASSIS
 from drophammer.errors import Invalid, NotFound
 from drophammer.hardware import HardwareType
@@ -62,6 +64,7 @@ _FOR_DELETE = nodes.LEASE_COLUMNS | {
     "maintenance",
     "instance_uuid",
     "protected",
+    "name",
 }
 
 
@@ -103,7 +106,8 @@ def create(call: Call) -> Reply:
     values["provision_state"] = states.AVAILABLE if old else states.ENROLL
     values["created_at"] = now
     call.node = values["uuid"]
-    with call.store.write() as session:
+    row: dict[str, Any] = dict(values)
+    with announced("node", "create", lambda: row), call.store.write() as session:
         _check_references(session, values)
         row = nodes.create(session, values)
         events.record(
@@ -131,7 +135,7 @@ def update(call: Call, ident: str) -> Reply:
     def change(session: Session) -> tuple[nodes.Row, dict[str, Any]]:
         row = _find(session, call, ident, _FOR_PATCH, lock=True)
         node_rules.check_patchable(row, steps, call.version)
-        nodes.check_free(row, call.store.clock.now())
+        check_free(call, row)
         changed = _patched(call, row, steps, reset=reset)
         _check_references(session, changed, row["uuid"])
         ended = allocations.ended_by(session, row, changed)
@@ -142,7 +146,8 @@ def update(call: Call, ident: str) -> Reply:
             allocations.destroy(session, ended)
         return {**row, **changed}, changed
 
-    row, changed = call.write_when_free(change)
+    with announced("node", "update", whole(call, ident)):
+        row, changed = call.write_when_free(change)
     if "boot_interface" in changed:
         call.refresh_netboot()
     return Reply(body=_shown(call, row))
@@ -156,10 +161,21 @@ def delete(call: Call, ident: str) -> Reply:
         agents.lock(session, _find(session, call, ident, ())["id"])
         row = _find(session, call, ident, _FOR_DELETE, lock=True)
         node_rules.check_deletable(row, available_too=call.settings.allow_deleting_available_nodes)
-        nodes.check_free(row, call.store.clock.now())
+        check_free(call, row)
         nodes.remove(session, row["id"])
+        # The node's own events go with it: this one is for those who follow all of them.
+        events.record(
+            session,
+            node_id=None,
+            at=call.store.clock.now(),
+            source="api",
+            kind="delete",
+            message=f"node {row['uuid']} was deleted",
+            data={"node": row["uuid"], "node_name": row.get("name")},
+        )
 
-    call.write_when_free(remove)
+    with announced("node", "delete", whole(call, ident)):
+        call.write_when_free(remove)
     call.refresh_netboot()
     return Reply(204)
 
@@ -187,13 +203,24 @@ def find(
         return _find(connection, call, ident, wanted, stored)
 
 
+def whole(call: Call, ident: str) -> Callable[[], nodes.Row]:
+    """What reads all columns of a node, when it is to be told of."""
+    return lambda: find(call, ident, nodes.COLUMNS | {"traits"})
+
+
 def find_locked(
     session: Session, call: Call, ident: str, wanted: Collection[str] = ()
 ) -> nodes.Row:
     """The same inside a transaction that is going to change the node. Raises NodeLocked too."""
     row = _find(session, call, ident, nodes.LEASE_COLUMNS | set(wanted), lock=True)
-    nodes.check_free(row, call.store.clock.now())
+    check_free(call, row)
     return row
+
+
+def check_free(call: Call, row: nodes.Row) -> None:
+    """Raise NodeLocked when somebody holds the node, or others have waited for it longer."""
+    call.check_turn(row["uuid"])
+    nodes.check_free(row, call.store.clock.now())
 
 
 # What a node that has just been created cannot have.
@@ -212,8 +239,9 @@ def _find(
     check_ident(ident, "node")
     if normal_uuid(ident) is None and call.version < NAMES_SINCE:
         raise nodes.not_found(ident)
-    row = nodes.find(session, ident, wanted, stored, lock=lock)
+    row = nodes.find(session, ident, PLACE.union(wanted), stored, lock=lock)
     call.node = row["uuid"]
+    call.place = (row["driver"], row["conductor_group"])
     return row
 
 
@@ -271,7 +299,7 @@ def _patched(call: Call, row: nodes.Row, steps: list[patch.Step], *, reset: bool
     }
     NODE.check_values(touched)
     touched = node_rules.normalised(touched, call.version)
-    changed = {name: value for name, value in touched.items() if value != row[name]}
+    changed = difference.changed(row, touched)
     asked = {**row, **touched}
     interfaces = node_rules.INTERFACE_FIELDS & set(touched)
     if interfaces or changed.keys() & {"driver", "conductor_group"}:
@@ -281,7 +309,7 @@ def _patched(call: Call, row: nodes.Row, steps: list[patch.Step], *, reset: bool
             for name in (node_rules.INTERFACE_FIELDS if "driver" in changed else interfaces)
         }
         chosen = _interfaces(driver, given)
-        changed = {name: v for name, v in {**changed, **chosen}.items() if v != row[name]}
+        changed = difference.changed(row, {**changed, **chosen})
     # Interfaces that a new driver brings along are not the operator's doing.
     brought = set() if "driver" not in changed else node_rules.INTERFACE_FIELDS - interfaces
     node_rules.check_changes(row, {k: v for k, v in changed.items() if k not in brought})

@@ -6,8 +6,8 @@ import logging
 from typing import Any
 
 from api.call import Call, Reply
-from api.endpoint import closed, takes
-from api.fields import TEXT, UUID, UUID_OR_NULL
+from api.endpoint import takes
+from api.fields import TEXT, UUID, UUID_OR_NULL, closed
 
 LOG = logging.getLogger(__name__)
 KINDS = ("network.bind_port", "network.unbind_port", "network.delete_port")

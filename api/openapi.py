@@ -49,10 +49,9 @@ _ERRORS = {
     409: ("Error",),
     413: ("BodyRefused",),
     500: ("Error",),
-    502: ("Error",),
     503: ("Error", "BodyRefused"),
 }
-_EVERYWHERE = (400, 403, 404, 406, 409, 500, 502, 503)
+_EVERYWHERE = (400, 403, 404, 406, 409, 500, 503)
 
 
 def document(routes: Sequence[Route]) -> Part:
@@ -163,15 +162,18 @@ def _responses(route: Route) -> Part:
         refused.append(413)
     if route.below == HTTPStatus.METHOD_NOT_ALLOWED:
         refused.append(405)
-    return {**found, **{str(status): ref(str(status), "responses") for status in sorted(refused)}}
+    return {**{str(status): ref(str(status), "responses") for status in sorted(refused)}, **found}
 
 
 def _success(route: Route, status: int) -> Part:
     endpoint = route.handler
     made: Part = {"description": HTTPStatus(status).phrase, "headers": _told_headers()}
     schema = _shown(endpoint)
-    if schema is not None and route.method != "HEAD" and status == endpoint.status:
+    told = status == endpoint.status or status >= HTTPStatus.BAD_REQUEST
+    if schema is not None and route.method != "HEAD" and told:
         made["content"] = {endpoint.media: {"schema": schema}}
+        if endpoint.media_too is not None:
+            made["content"][endpoint.media_too] = {"schema": {"type": "string"}}
         if endpoint.files:
             made["content"][FILE] = {"schema": {}}
     return made

@@ -47,7 +47,7 @@ def made(document: Part) -> Page:
                 by_tag[entry[method]["tags"][0]].append(_operation(document, path, entry, method))
     html = Template(template).substitute(
         title=escape(document["info"]["title"]),
-        about=escape(document["info"]["description"].replace("`", "")),
+        about=escape(_flowing(document["info"]["description"].replace("`", ""))),
         nav="\n".join(
             f'<a href="#{tag}">{escape(_words(tag))} <span>{len(found)}</span></a>'
             for tag, found in [*by_tag.items(), ("schemas", document["components"]["schemas"])]
@@ -69,6 +69,11 @@ def _policy(html: str) -> str:
         f"style-src 'sha256-{digests['style']}'; base-uri 'none'; form-action 'none'; "
         "frame-ancestors 'none'"
     )
+
+
+def _flowing(text: str) -> str:
+    """Each paragraph as one line."""
+    return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
 
 
 def _section(name: str, items: Iterable[str]) -> str:
@@ -193,10 +198,12 @@ def _kind(schema: Part) -> str:
 
 
 def _table(titles: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Cells are HTML already."""
-    lines = ["".join(f"<td>{cell}</td>" for cell in row) for row in rows]
-    if not lines:
+    """Cells are HTML already. Columns with nothing in them are left out."""
+    columns = [column for column in zip(titles, *rows, strict=True) if any(column[1:])]
+    if not columns:
         return ""
+    titles, *rows = zip(*columns, strict=True)
+    lines = ["".join(f"<td>{cell}</td>" for cell in row) for row in rows]
     head = "".join(f"<th>{title}</th>" for title in titles)
     return f"<table><tr>{head}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
 

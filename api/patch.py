@@ -16,7 +16,7 @@ from typing import Any
 import jsonschema_rs
 
 from api import body as bodies
-from api.fields import Table, check
+from api.fields import Table, check, compiled
 from api.versions import text as version_text
 from drophammer.errors import Invalid, NotAcceptable
 
@@ -76,7 +76,7 @@ def apply(steps: list[Step], values: Mapping[str, Any], table: Table) -> dict[st
 
 @functools.cache
 def _validator() -> jsonschema_rs.Validator:
-    return jsonschema_rs.validator_for(SCHEMA, mask="the value")
+    return compiled(SCHEMA)
 
 
 def _step(entry: Mapping[str, Any], table: Table, version: int) -> Step:

@@ -13,7 +13,7 @@ from api.versions import asked_for, negotiate
 
 JSON_SUFFIX_UNTIL = 91
 # Not below /v1: they are about all of it.
-_ABOUT_ALL = frozenset({"/docs", "/openapi.json"})
+_ABOUT_ALL = frozenset({"/docs", "/openapi.json", "/healthz", "/readyz", "/metrics"})
 
 
 def normal(path: str, headers: EnvironHeaders) -> str:

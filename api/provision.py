@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 
 from api import nodes
 from api.call import Call, Reply
-from api.endpoint import closed, takes
+from api.endpoint import takes
+from api.fields import closed
 from api.names import check_ident
 from api.schemas import gated, one_of
 from api.states import accepted
@@ -123,8 +124,11 @@ def provision(call: Call, ident: str) -> Reply:
     _check_version(target, call.version)
     request = checked_request(body, call.version)
     if "runbook" in request:
-        request.update(_steps_of_runbook(call, row, target, request))
-    call.conductor(
+        found, refusal = runbook_steps(call, row, target, request)
+        if refusal is not None:
+            raise Invalid(refusal)
+        request.update(found)
+    call.conductor_when_free(
         "provision",
         node_id=row["id"],
         target=target,
@@ -138,7 +142,7 @@ def checked_request(body: Mapping[str, Any], version: int) -> dict[str, Any]:
     request = {key: value for key, value in body.items() if key != "target" and value is not None}
     target = body["target"]
     _check_configdrive(target, request.get("configdrive"), version)
-    _check_runbook(target, request, version)
+    check_runbook(target, request, version)
     _check_disable_ramdisk(target, request, version)
     _check_steps(target, request, version)
     _check_rescue_password(target, request)
@@ -201,7 +205,8 @@ def _check_configdrive_text(configdrive: str) -> None:
         raise Invalid("configdrive: neither an http(s) URL nor base64 (in groups of four digits).")
 
 
-def _check_runbook(target: str, request: Mapping[str, Any], version: int) -> None:
+def check_runbook(target: str, request: Mapping[str, Any], version: int) -> None:
+    """Raise Invalid or NotAcceptable for a runbook that cannot go with the verb."""
     if "runbook" not in request:
         return
     if version < RUNBOOK_SINCE:
@@ -212,17 +217,21 @@ def _check_runbook(target: str, request: Mapping[str, Any], version: int) -> Non
         raise Invalid("Give either a runbook or steps, not both.")
 
 
-def _steps_of_runbook(
+def runbook_steps(
     call: Call, row: Mapping[str, Any], target: str, request: Mapping[str, Any]
-) -> dict[str, Any]:
-    """What a runbook stands for in a request. Raises NotFound, or Invalid for such a node."""
+) -> tuple[dict[str, Any], str | None]:
+    """What a runbook stands for in a request, and why it is not for this node, if so.
+
+    Raises NotFound, and Invalid for a step that nobody may ask for.
+    """
     ident = request["runbook"]
     check_ident(ident, "runbook")
     with call.store.read() as session:
         book = RUNBOOKS.find(session, ident, _RUNBOOK)
         present = traits.of_node(session, row["id"])
+    refusal = None
     if not set(book["traits"]) & set(present):
-        raise Invalid(
+        refusal = (
             f"Runbook {book['name']} is not meant for node {row['uuid']}: the node has none of "
             f"its traits ({', '.join(book['traits']) or 'it has none'})."
         )
@@ -232,7 +241,8 @@ def _steps_of_runbook(
         _STEPS_OF[target]: steps,
         "disable_ramdisk": bool(request.get("disable_ramdisk") or book["disable_ramdisk"]),
         "runbook": book["uuid"],
-    }
+        "runbook_name": book["name"],
+    }, refusal
 
 
 def _check_disable_ramdisk(target: str, request: Mapping[str, Any], version: int) -> None:

@@ -67,13 +67,7 @@ class Query:
     def integer(self, name: str, *, least: int, most: int = LARGEST) -> int | None:
         """A number from ``least`` to ``most``, or None. Raises Invalid."""
         value = self.text(name)
-        if value is None:
-            return None
-        digits = value.strip()
-        number = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 20 else -1
-        if not least <= number <= most:
-            raise Invalid(f"{name}: {value[:40]!r} is not a number from {least} to {most}.")
-        return number
+        return None if value is None else parsed_integer(name, value, least=least, most=most)
 
     def uuid(self, name: str) -> str | None:
         """A UUID in its usual spelling, or None. Raises Invalid."""
@@ -112,6 +106,15 @@ class Query:
             for value in values
         ]
         return urlencode([*kept, *changed.items()])
+
+
+def parsed_integer(name: str, value: str, *, least: int, most: int) -> int:
+    """A number from ``least`` to ``most``. Raises Invalid."""
+    digits = value.strip()
+    number = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 20 else -1
+    if not least <= number <= most:
+        raise Invalid(f"{name}: {value[:40]!r} is not a number from {least} to {most}.")
+    return number
 
 
 def boolean(text: str) -> bool | None:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from api import drivers, nodes
 from api.call import Call, Reply
-from api.endpoint import closed, takes
-from api.fields import OBJECT
+from api.endpoint import takes
+from api.fields import OBJECT, closed
 from drophammer.errors import NotFound, Unsupported
 
 _LOGICAL_DISKS = {"type": "array", "minItems": 1, "items": OBJECT}
@@ -23,7 +23,7 @@ def set_target_config(call: Call, ident: str) -> Reply:
     config = call.body()
     row = nodes.find(call, ident, ())
     with _unsupported_is_404():
-        call.conductor("set_target_raid_config", node_id=row["id"], config=config)
+        call.conductor_when_free("set_target_raid_config", node_id=row["id"], config=config)
     return Reply(204)
 
 

@@ -7,15 +7,18 @@ overrides a hook. What belongs to a node is in ``node_resource.py``.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from api import paging, patch
+from api.announce import announced
 from api.call import Call, Reply
 from api.endpoint import Endpoint
 from api.fields import Table
 from api.names import check_ident, check_name
+from drophammer import difference
 from drophammer.errors import Invalid
 from drophammer.identity import normal_uuid
 from drophammer.model import new_uuid
@@ -82,6 +85,10 @@ class Resource:
         """What a new row is made of, checked against others; returns its joined columns."""
         return {}
 
+    def moves_to(self, steps: list[patch.Step]) -> str | None:
+        """The UUID of the node that a patch gives the row to; None when it stays."""
+        return None
+
     def check_change(self, call: Call, session: Session, row: Row, changed: dict[str, Any]) -> None:
         """Raise when the row cannot change so now. May add to ``changed``."""
 
@@ -119,6 +126,7 @@ class Resource:
         stored: Collection[str] = (),
         *,
         lock: bool = False,
+        moves_to: str | None = None,
     ) -> Row:
         """The row that a URL names. Raises Invalid or NotFound."""
         check_ident(ident, self.table.noun)
@@ -127,7 +135,7 @@ class Resource:
                 raise Invalid(f"Expected the UUID of a {self.table.noun} but received {ident!r}.")
             if call.version < self.names_since:
                 raise self.rows.not_found(ident)
-        return self.rows.find(session, ident, wanted, stored, lock=lock)
+        return self.rows.find(session, ident, wanted, stored, lock=lock, moves_to=moves_to)
 
     def _index(self, call: Call) -> Reply:
         return self.listing(call, {})
@@ -148,28 +156,31 @@ class Resource:
         values = self.normalised(self._new(call), call.version)
         values["uuid"] = values.get("uuid") or new_uuid()
         values["created_at"] = call.store.clock.now()
-        with call.store.write() as session:
+        row: dict[str, Any] = dict(values)
+        with announced(self.table.noun, "create", lambda: row), call.store.write() as session:
             joined = self.prepare(call, session, values)
-            row = self.rows.create(session, values)
-        return self._created(call, {**row, **joined})
+            row = {**self.rows.create(session, values), **joined}
+        return self._created(call, row)
 
     def _update(self, call: Call, ident: str) -> Reply:
         steps = patch.parse(call.body(), self.table, call.version)
         self._check_steps(steps)
 
         def change(session: Session) -> Row:
-            row = self.find(call, session, ident, self._for_change, lock=True)
+            target = self.moves_to(steps)
+            row = self.find(call, session, ident, self._for_change, lock=True, moves_to=target)
             touched = patch.apply(steps, {n: row.get(n) for n in self.table.fields}, self.table)
             self.table.check_values(touched)
             touched = self.normalised(touched, call.version)
-            changed = {name: value for name, value in touched.items() if value != row[name]}
+            changed = difference.changed(row, touched)
             self.check_change(call, session, row, changed)
             if changed:
                 changed["updated_at"] = call.store.clock.now()
                 self.rows.change(session, row, changed)
             return {**row, **changed}
 
-        row = call.write_when_free(change)
+        with self._announced(call, "update", ident):
+            row = call.write_when_free(change)
         self.changed(call)
         return Reply(body=self._shown(call, row))
 
@@ -179,11 +190,19 @@ class Resource:
             self.check_remove(call, session, row)
             self.rows.remove(session, row["id"])
 
-        call.write_when_free(remove)
+        with self._announced(call, "delete", ident):
+            call.write_when_free(remove)
         self.changed(call)
         return Reply(204)
 
     # Details
+
+    def _announced(self, call: Call, action: str, ident: str) -> AbstractContextManager[None]:
+        def read() -> Row:
+            with call.store.ask() as connection:
+                return self.find(call, connection, ident, self._for_change)
+
+        return announced(self.table.noun, action, read)
 
     @property
     def _for_change(self) -> frozenset[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from api.call import Call, Reply
-from api.endpoint import closed, takes
-from api.fields import LINKS, TEXT
+from api.endpoint import takes
+from api.fields import LINKS, TEXT, closed
 from api.schemas import since
 from api.versions import MAXIMUM, MINIMUM, text
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from sqlalchemy.orm import Session
 
 from api.call import Call, Reply
-from api.endpoint import closed, takes
-from api.fields import TEXTS
+from api.endpoint import takes
+from api.fields import TEXTS, closed
 from api.runbooks import RUNBOOKS
 from drophammer import traits
 from drophammer.errors import Invalid
@@ -65,6 +65,6 @@ def _write(
     row = RUNBOOKS.find(call, session, ident, {"traits"}, lock=True)
     wanted = sorted(set(change(row["traits"])))
     if wanted != row["traits"]:
-        traits.check_all(wanted)
+        traits.check_all(wanted, "a runbook")
         values = {"traits": wanted, "updated_at": call.store.clock.now()}
         RUNBOOKS.rows.change(session, row, values)

@@ -25,7 +25,7 @@ from waitress.server import BaseWSGIServer, create_server
 from waitress.task import ErrorTask, WSGITask
 from waitress.utilities import Error
 
-from api.settings import MAX_BODY_KIB
+from api.settings import MAX_BODY_KIB, TAKE_OVER, THREADS
 
 LOG = logging.getLogger(__name__)
 
@@ -87,6 +87,19 @@ class _Answer(WSGITask):  # type: ignore[misc]
 
     wrote_header: bool = False
 
+    @property
+    def has_body(self) -> bool:
+        """Not here, if whoever takes the connection over is to write it: its end is the body's."""
+        return self.channel.heir is None and super().has_body
+
+    def get_environment(self) -> dict[str, Any]:
+        environ: dict[str, Any] = super().get_environment()
+        environ[TAKE_OVER] = self._take_over
+        return environ
+
+    def _take_over(self, heir: Callable[[socket.socket], None]) -> None:
+        self.channel.heir = heir
+
     def write(self, data: bytes) -> None:
         whole = self.complete and not self.wrote_header and self.content_length == len(data)
         if not whole or not self.has_body or len(data) > SMALL_BYTES:
@@ -103,6 +116,8 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
     task_class = _Answer
     error_task_class = _Refusal
     request: Any = None
+    # Who gets the connection when the header of the last response is out.
+    heir: Callable[[socket.socket], None] | None = None
     _began = 0.0
 
     def writable(self) -> bool:
@@ -114,6 +129,12 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
         if self.requests and not self.will_close and waiting <= self.adj.outbuf_high_watermark:
             return False
         return bool(super().writable())
+
+    def handle_close(self) -> None:
+        if self.heir is not None and self.connected and not self.total_outbufs_len:
+            heir, self.heir = self.heir, None
+            heir(self.socket.dup())
+        super().handle_close()
 
     def received(self, data: bytes) -> bool:
         if self.request is None:
@@ -148,7 +169,7 @@ class ApiServer:
         self,
         app: Callable[..., Iterable[bytes]],
         sockets: Sequence[socket.socket],
-        threads: int = 16,
+        threads: int = THREADS,
         *,
         patience: float = 30,
     ) -> None:

@@ -9,7 +9,11 @@ from oslo_config import cfg
 
 NOAUTH, HTTP_BASIC = "noauth", "http_basic"
 MAX_BODY_KIB = 64 * 1024
-T = TypeVar("T", bool, int)
+# In which requests are worked on. At most half of them may wait for nodes that are held.
+THREADS = 16
+# What the server puts into the WSGI environment for those who want the connection itself.
+TAKE_OVER = "drophammer.take_over"
+T = TypeVar("T", bool, int, str)
 
 
 @dataclass(frozen=True)
@@ -32,10 +36,12 @@ class Settings:
     allow_deleting_available_nodes: bool = True
     agent_require_tls: bool = True
     conductor_timeout: float = 60
+    metrics: bool = True
     # Not options: nobody would want them to differ between sites. Tests change them.
     allow_local_callbacks: bool = False
     locked_attempts: int = 3
     locked_pause: float = 1.0
+    locked_waiting: int = THREADS // 2
 
     @classmethod
     def from_conf(cls, conf: cfg.ConfigOpts) -> Settings:
@@ -62,6 +68,7 @@ class Settings:
             allow_deleting_available_nodes=api.allow_deleting_available_nodes,
             agent_require_tls=_shared(conf, "agent", "require_tls", True),
             conductor_timeout=_shared(conf, "conductor", "heartbeat_timeout", 60),
+            metrics=not _shared(conf, "serve", "monitor_listen", ""),
         )
 
 

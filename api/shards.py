@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from api.call import Call, Reply
-from api.endpoint import closed, takes
+from api.endpoint import takes
+from api.fields import closed
 from drophammer import nodes
 
 # Clients know the nodes without a shard by this name.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from api import nodes, schemas
 from api.call import Call, Reply
-from api.endpoint import closed, takes
+from api.endpoint import takes
+from api.fields import closed
 from api.node_fields import NODE
 from api.view import Shown
 from drophammer import states
@@ -72,7 +73,9 @@ def set_power(call: Call, ident: str) -> Reply:
         )
     if row["disable_power_off"] and target in _POWERING_OFF:
         raise Conflict(f"Node {row['uuid']} must not be powered off (disable_power_off is set).")
-    call.conductor("power", node_id=row["id"], target=target, timeout=timeout)
+    call.conductor_when_free(
+        "power", node_id=row["id"], target=target, timeout=timeout, user=call.user
+    )
     return accepted(call, ident, "states")
 
 

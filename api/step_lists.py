@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from api.endpoint import closed
-from api.fields import OBJECT, TEXT
+from api.fields import OBJECT, TEXT, closed
 from drophammer.errors import Invalid
 
 INTERFACES = ("vendor", "power", "management", "firmware", "deploy", "bios", "raid")

@@ -6,7 +6,8 @@ from sqlalchemy.orm import Session
 
 from api import nodes
 from api.call import Call, Reply
-from api.endpoint import closed, takes
+from api.endpoint import takes
+from api.fields import closed
 from drophammer import traits
 from drophammer.errors import Invalid, NotFound
 
@@ -29,7 +30,7 @@ def index(call: Call, ident: str) -> Reply:
 def replace(call: Call, ident: str) -> Reply:
     """Give a node just these traits."""
     wanted = set(call.body()["traits"])
-    traits.check_all(wanted)
+    traits.check_all(wanted, "a node")
 
     def change(session: Session) -> None:
         row = nodes.find_locked(session, call, ident)
@@ -50,7 +51,7 @@ def add(call: Call, ident: str, trait: str) -> Reply:
         row = nodes.find_locked(session, call, ident)
         present = traits.of_node(session, row["id"])
         if trait not in present:
-            traits.check_all([*present, trait])
+            traits.check_all([*present, trait], "a node")
             traits.add(session, row["id"], trait)
 
     call.write_when_free(change)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from api import nodes
 from api.call import Call, Reply
-from api.endpoint import closed, takes
-from api.fields import ANY_TEXT, BOOLEAN_OR_NULL
+from api.endpoint import takes
+from api.fields import ANY_TEXT, BOOLEAN_OR_NULL, closed
 from drophammer.errors import Invalid
 
 _RESULT = closed({"result": BOOLEAN_OR_NULL, "reason": ANY_TEXT}, required=("result",))

@@ -39,7 +39,9 @@ def driver_methods(call: Call, name: str) -> Reply:
 def _call_node(call: Call, http_method: str, ident: str, method: str) -> Reply:
     arguments = call.body() or {}
     row = nodes.find(call, ident, ())
-    answer = call.conductor(
+    # What only reads does not stand in line.
+    send = call.conductor if http_method == "GET" else call.conductor_when_free
+    answer = send(
         "vendor_call",
         node_id=row["id"],
         method=method,

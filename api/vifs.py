@@ -49,7 +49,7 @@ def attach(call: Call, ident: str) -> Reply:
     if len(places) > 1:
         raise Invalid("Give either port_uuid or portgroup_uuid, not both.")
     row = nodes.find(call, ident, ())
-    call.conductor("attach_vif", node_id=row["id"], info=info)
+    call.conductor_when_free("attach_vif", node_id=row["id"], info=info)
     return Reply(204)
 
 
@@ -58,5 +58,5 @@ def detach(call: Call, ident: str, vif: str) -> Reply:
     """Detach a VIF from a node."""
     check_ident(vif, "VIF")
     row = nodes.find(call, ident, ())
-    call.conductor("detach_vif", node_id=row["id"], vif=vif)
+    call.conductor_when_free("detach_vif", node_id=row["id"], vif=vif)
     return Reply(204)

@@ -6,7 +6,8 @@ from typing import Any
 
 from api import nodes
 from api.call import Call, Reply
-from api.endpoint import closed, takes
+from api.endpoint import takes
+from api.fields import closed
 from drophammer.errors import Invalid
 from drophammer.masking import mask
 
@@ -41,7 +42,7 @@ def attach(call: Call, ident: str) -> Reply:
     """Attach an image to a node as virtual media."""
     body = call.body()
     row = nodes.find(call, ident, ())
-    call.conductor(
+    call.conductor_when_free(
         "attach_vmedia",
         node_id=row["id"],
         device_type=body["device_type"],
@@ -65,7 +66,7 @@ def detach(call: Call, ident: str) -> Reply:
         )
     row = nodes.find(call, ident, ())
     # No names at all mean all devices there.
-    call.conductor("detach_vmedia", node_id=row["id"], device_types=devices)
+    call.conductor_when_free("detach_vmedia", node_id=row["id"], device_types=devices)
     return Reply(204)
 
 

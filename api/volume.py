@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 
 from api import nodes
 from api.call import Call, Reply
-from api.endpoint import closed, takes
-from api.fields import LINKS
+from api.endpoint import takes
+from api.fields import LINKS, closed
 from api.node_resource import NodeResource
 from drophammer import states
 from drophammer.errors import Invalid

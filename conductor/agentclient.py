@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import json
 import ssl
+import time
 from dataclasses import dataclass
 from typing import Any
 
 import urllib3
 
+from conductor import metrics
 from conductor.http import exchange
+from conductor.httperrors import never_arrived, reason
+from drophammer import trace
 from drophammer.errors import AgentBusy, AgentError, AgentUnreachable
 from drophammer.model import Agent
 from drophammer.netns import Namespace
+from drophammer.text import span
 
 RUNNING, SUCCEEDED, FAILED = "RUNNING", "SUCCEEDED", "FAILED"
 VERSION_MISMATCH = ("CLEAN_VERSION_MISMATCH", "VERSION_MISMATCH")
@@ -65,11 +70,13 @@ class AgentClient:
         """
         body = json.dumps({"name": name, "params": params}).encode()
         path = f"/v1/commands/?wait={'true' if wait else 'false'}"
-        return _result(self._request(agent, "POST", path, body, f"run {name}", timeout))
+        with metrics.timed(metrics.AGENT_CALLS, name):
+            return _result(self._request(agent, "POST", path, body, f"run {name}", timeout))
 
     def commands(self, agent: Agent) -> list[Result]:
         """All commands of this agent's life, oldest first."""
-        answer = self._request(agent, "GET", "/v1/commands/?", None, "list its commands")
+        with metrics.timed(metrics.AGENT_CALLS, "list"):
+            answer = self._request(agent, "GET", "/v1/commands/?", None, "list its commands")
         items = answer.get("commands")
         if not isinstance(items, list):
             raise AgentError(f"The agent at {agent.url} answered no list of commands.")
@@ -98,6 +105,7 @@ class AgentClient:
         )
         seconds = timeout or self._timeout
         context = _trust(agent.certificate)
+        began = time.monotonic()
         try:
             with exchange(
                 self._namespace, seconds + self._connect_seconds, context=context
@@ -106,16 +114,26 @@ class AgentClient:
                     method,
                     f"{url}agent_token={agent.token or ''}",
                     body=body,
-                    headers={"Content-Type": "application/json"},
+                    headers=_headers(),
                     timeout=urllib3.Timeout(connect=self._connect_seconds, read=seconds),
                     retries=retries,
                     preload_content=False,
                 )
                 data = response.read(_MAX_ANSWER)
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            reason = str(error).replace(agent.token or "\0", "***")
-            raise AgentUnreachable(f"The agent at {agent.url} did not {what}: {reason}") from error
+            tries = ATTEMPTS if method == "GET" or never_arrived(error) else 1
+            passed = span(time.monotonic() - began)
+            raise AgentUnreachable(
+                f"The agent at {agent.url} did not {what}: {reason(error)} "
+                f"({tries} {'tries' if tries > 1 else 'try'}, {passed})."
+            ) from error
         return _checked(response.status, data, agent.url, what)
+
+
+def _headers() -> dict[str, str]:
+    told = {"Content-Type": "application/json"}
+    # What the agent writes into its log can be found by it too.
+    return told | ({"X-Request-Id": trace.request()} if trace.request() else {})
 
 
 def _checked(status: int, data: bytes, url: str, what: str) -> dict[str, Any]:

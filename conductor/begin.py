@@ -5,28 +5,29 @@ Whatever refuses it raises there, and then nothing has changed.
 
 from __future__ import annotations
 
-import datetime
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import or_, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from conductor import entries, report
 from conductor.drivers.registry import Driver
-from conductor.periodic import GOING_ON
 from conductor.plans import FLOWS
 from conductor.task import Task
 from conductor.toolbox import Toolbox
 from conductor.wish import Wish
-from drophammer import operations
-from drophammer.errors import Unavailable
+from drophammer import operations, purposes, trace
+from drophammer.bus_answer import asked
+from drophammer.errors import DrophammerError, Unavailable
 from drophammer.model import Node, Operation
 
+LOG = logging.getLogger(__name__)
 # Events that take the place of an operation that waits or is held.
 _REPLACING = ("delete", "service")
-
-# For what a node is held by who goes on with an operation, besides that operation's verb.
-_TAKEN_UP = (GOING_ON, "deadline", "heartbeat", "inspection data")
 
 Check = Callable[[Node], dict[str, Any]]
 
@@ -47,22 +48,40 @@ def begin(
     be written with the start. It sees the node under the lease, as the plan does.
     """
     store = box.store
-    now = store.clock.now()
-    kind = FLOWS[flow]
+    asking = asked()
     with store.write() as session:
         if flow == "power":
             _take_from_power_operation(session, node_id)
         lease, node = store.reserve_node(session, node_id, box.holder, verb)
+        # Only now: who has the node's row waits no more, and whoever asked looks at it next.
+        now = store.clock.now()
+        asking.check(now)
         session.expunge(node)  # Only what is written by name is written.
         change: dict[str, Any] = check(node)
         for name, value in change.items():
             setattr(node, name, value)
-        _replace_older(session, node, event, now)
-        _limit(session, box, flow)
+        for _, refusal in refusals(session, box, node, flow, event):
+            raise refusal
+        older = _unfinished(session, node)
+        if older is not None:
+            told = report.account(older, node.provision_state, now)
+            text = report.replaced(told, verb, request.get("user"))
+            operations.give_up(session, older.id, text, now)
+            target = node.target_provision_state
+            entries.add(session, box, node, older, told, text, target=target)
         wish = Wish(session, node, Driver(box, node), request)
+        kind = FLOWS[flow]
         steps = kind.plan(wish)
+        request = {**request, **_asked_for(), "begun_in": node.provision_state}
         operation, journal = operations.create(
-            session, node_id=node_id, verb=verb, flow=flow, request=request, steps=steps, now=now
+            session,
+            node_id=node_id,
+            verb=verb,
+            flow=flow,
+            request=request,
+            steps=steps,
+            now=now,
+            uuid=asking.uuid,
         )
         session.expunge_all()
         task = Task(box, lease, node, operation, journal)
@@ -73,15 +92,46 @@ def begin(
     return task
 
 
-def _replace_older(session: Session, node: Node, event: str | None, now: datetime.datetime) -> None:
+@contextmanager
+def once(box: Toolbox) -> Iterator[None]:
+    """Around what begins an operation: a request that comes again is accepted again.
+
+    Then its own operation is what stands in its way, and no error.
+    """
+    try:
+        yield
+    except (DrophammerError, IntegrityError):
+        request = asked().uuid
+        with box.store.read() as session:
+            begun = operations.exists(session, request)
+        if not begun:
+            raise
+        LOG.info("request %s has come again; it has been begun already", request)
+
+
+def _asked_for() -> dict[str, str]:
+    """The API's request that this is begun for, to be found again by whoever goes on with it."""
+    return {"request_id": trace.request()} if trace.request() else {}
+
+
+def refusals(
+    session: Session, box: Toolbox, node: Node, flow: str, event: str | None
+) -> Iterator[tuple[str, DrophammerError]]:
+    """What of the work that is under way, here or elsewhere, stands in the way of more."""
+    old = _unfinished(session, node)
+    if old is not None and event not in _REPLACING and old.flow != "power":
+        text = f"Node {node.uuid} still ends '{old.verb}'; try again."
+        yield "operation", Unavailable(text)
+    limit = _limit_reached(session, box, node, flow)
+    if limit is not None:
+        yield "limit", limit
+
+
+def _unfinished(session: Session, node: Node) -> Operation | None:
     if node.operation_id is None:
-        return
+        return None
     old = session.get(Operation, node.operation_id)
-    if old is None or old.finished_at is not None:
-        return
-    if event not in _REPLACING and old.flow != "power":
-        raise Unavailable(f"Node {node.uuid} still ends '{old.verb}'; try again.")
-    operations.give_up(session, old.id, now)
+    return None if old is None or old.finished_at is not None else old
 
 
 def _take_from_power_operation(session: Session, node_id: int) -> None:
@@ -96,7 +146,7 @@ def _take_from_power_operation(session: Session, node_id: int) -> None:
             Operation.id == Node.operation_id,
             Operation.flow == "power",
             Operation.finished_at.is_(None),
-            or_(Node.lease_purpose == Operation.verb, Node.lease_purpose.in_(_TAKEN_UP)),
+            or_(Node.lease_purpose == Operation.verb, Node.lease_purpose.in_(purposes.TAKING_UP)),
         )
         .exists()
     )
@@ -108,18 +158,19 @@ def _take_from_power_operation(session: Session, node_id: int) -> None:
     )
 
 
-def _limit(session: Session, box: Toolbox, flow: str) -> None:
-    """Raise Unavailable when as many of this kind are under way as may be."""
+def _limit_reached(session: Session, box: Toolbox, node: Node, flow: str) -> Unavailable | None:
+    """The refusal when as many of this kind are under way as may be."""
     kind = {"manual clean": "clean", "delete": "clean"}.get(flow, flow)  # Deleting ends with it.
     limits: dict[str, tuple[int, tuple[str, ...]]] = {
         "deploy": (box.settings.max_concurrent_deploy, ("deploy",)),
         "clean": (box.settings.max_concurrent_clean, ("clean", "manual clean", "delete")),
     }
     if kind not in limits:
-        return
+        return None
     limit, flows = limits[kind]
-    if operations.count_unfinished(session, flows) >= limit:
-        raise Unavailable(
-            f"{limit} operations of kind '{kind}' are under way, which is the limit "
-            f"([conductor] max_concurrent_{kind}); try again when one has ended."
-        )
+    if operations.count_unfinished(session, flows, besides=node.id) < limit:
+        return None
+    return Unavailable(
+        f"{limit} operations of kind '{kind}' are under way, which is the limit "
+        f"([conductor] max_concurrent_{kind}); try again when one has ended."
+    )

@@ -8,13 +8,11 @@ from typing import Any
 from sqlalchemy import select
 
 from conductor import stepplan
-from conductor.stepplan import TEMPLATE, USER
+from conductor.stepplan import AGENT_LEAVES, ORIGIN, TEMPLATE, USER
 from conductor.wish import Wish, own, validate_boot
 from drophammer.errors import Invalid
 from drophammer.model import DeployTemplate, NodeTrait
 from drophammer.operations import StepSpec
-
-_AGENT_LEAVES = ("deploy", "tear_down_agent")
 
 
 def plan_deploy(wish: Wish) -> list[StepSpec]:
@@ -26,7 +24,7 @@ def plan_deploy(wish: Wish) -> list[StepSpec]:
         validate_boot(node, driver)
     offers = stepplan.offered(driver, node, "deploy")
     # Deployments with an agent are those that send it away again (not those of ``ramdisk``).
-    agent = any((spec.interface, spec.step) == _AGENT_LEAVES for spec in offers)
+    agent = any((spec.interface, spec.step) == AGENT_LEAVES for spec in offers)
     named = [
         stepplan.chosen(steps, source, offers, agent=agent, children=wish.children)
         for steps, source in (
@@ -36,7 +34,7 @@ def plan_deploy(wish: Wish) -> list[StepSpec]:
     ]
     steps = stepplan.merged(offers, *named)
     stepplan.refuse_power_off(node, steps)
-    return _meeting_agent(steps) if agent else steps
+    return _meeting_agent(steps, stepplan.left_out(*named)) if agent else steps
 
 
 def _template_steps(wish: Wish) -> list[Mapping[str, Any]]:
@@ -58,19 +56,17 @@ def _template_steps(wish: Wish) -> list[Mapping[str, Any]]:
     templates = wish.session.scalars(
         select(DeployTemplate).where(DeployTemplate.name.in_(asked)).order_by(DeployTemplate.id)
     )
-    return [step for template in templates for step in template.steps]
+    return [{**step, ORIGIN: template.name} for template in templates for step in template.steps]
 
 
-def _meeting_agent(steps: list[StepSpec]) -> list[StepSpec]:
-    """The same with a check of the steps that only the ramdisk knows, as soon as it runs.
+def _meeting_agent(steps: list[StepSpec], left_out: list[str]) -> list[StepSpec]:
+    """The same with the ramdisk's steps joining in as soon as it runs, but for ``left_out``.
 
-    Raises Invalid for one whose priority puts it where no ramdisk runs.
+    Raises Invalid for one that was named and whose priority puts it where no ramdisk runs.
     """
-    if not any(_unknown(spec) for spec in steps):
-        return steps
     names = [(spec.interface, spec.step) for spec in steps]
     up = names.index(("deploy", "deploy")) if ("deploy", "deploy") in names else len(names)
-    down = names.index(_AGENT_LEAVES) if _AGENT_LEAVES in names else len(names)
+    down = names.index(AGENT_LEAVES) if AGENT_LEAVES in names else len(names)
     for place, spec in enumerate(steps):
         if _unknown(spec) and not up < place < down:
             between = " and ".join(str(steps[i].priority) for i in (up, down) if i < len(steps))
@@ -78,7 +74,10 @@ def _meeting_agent(steps: list[StepSpec]) -> list[StepSpec]:
                 f"Step {spec.interface}.{spec.step} runs in the ramdisk: its priority must be "
                 f"between those of deploy.deploy and deploy.tear_down_agent ({between or 'none'})."
             )
-    return [*steps[: up + 1], own("check_agent_steps"), *steps[up + 1 :]]
+    if up == len(names):
+        return steps  # The operator took the ramdisk out.
+    join = own("join_agent_steps", left_out=left_out)
+    return [*steps[: up + 1], join, *steps[up + 1 :]]
 
 
 def _unknown(spec: StepSpec) -> bool:

@@ -14,16 +14,17 @@ from collections.abc import Callable
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from conductor import caches, failures, rescuing
+from conductor import caches, failures, guard, report, rescuing
 from conductor.drivers.base import StepFunction
 from conductor.outcomes import Again, Done, Hold, Outcome, Wait
 from conductor.plans import FLOWS, left_instance
+from conductor.report import step_name
 from conductor.stepplan import RESERVED, TEMPLATE, USER
 from conductor.steps import CONDUCTOR_STEPS, RESERVED_STEPS, agent_step, runs_on_agent
 from conductor.task import Task
 from conductor.wish import own
-from conductor.workers import Workers
-from drophammer import operations, states
+from conductor.workers import RETRY_SECONDS, Workers
+from drophammer import operations, states, trace
 from drophammer.errors import (
     DrophammerError,
     LeaseLost,
@@ -33,6 +34,7 @@ from drophammer.errors import (
     Unsupported,
 )
 from drophammer.model import Step
+from drophammer.text import readable
 
 LOG = logging.getLogger(__name__)
 
@@ -44,12 +46,24 @@ class Runner:
         self._workers = workers
 
     def start(self, task: Task) -> None:
-        """Work on a task whose node has just been taken."""
-        self._workers.submit(self.run, task)
+        """Work on a task whose node has just been taken.
+
+        Without a thread for it the node is given back: the work is in the journal, and the
+        next sweep, of whichever conductor, goes on with it.
+        """
+        try:
+            self._workers.submit(self.run, task)
+        except Unavailable as error:
+            LOG.warning("node %s: %s", task.node.uuid, error.message)
+            self.give_back(task)
 
     def nudge(self, task_of: Callable[[], Task | None]) -> None:
         """Something was heard of a node that waits: visit its step, if nobody else does."""
-        self._workers.submit(self._nudged, task_of)
+        try:
+            self._workers.submit(self._nudged, task_of)
+        except Unavailable:
+            # There may never be another nudge, and whoever gave this one need not care.
+            self._workers.later(RETRY_SECONDS, self._nudged, task_of)
 
     def run(self, task: Task) -> None:
         """Visit steps until the operation ends, waits, or wants to be visited later."""
@@ -76,9 +90,11 @@ class Runner:
         finds the node and its step is visited again.
         """
         try:
-            function(task)
-        except LeaseLost:
-            LOG.warning("node %s: lost the lease; another conductor goes on", task.node.uuid)
+            request_id = task.operation.request.get("request_id") or ""
+            with guard.under(task.lease), trace.carried(request_id, task.node.uuid):
+                function(task)
+        except LeaseLost as lost:
+            LOG.warning("node %s: %s", task.node.uuid, lost.message)
         except Exception:
             LOG.exception("node %s: work was interrupted", task.node.uuid)
             self.give_back(task)
@@ -95,6 +111,9 @@ class Runner:
 
     def _visit(self, task: Task) -> bool:
         """One visit of the step that is due. True when the next visit is due at once."""
+        if task.ending:
+            failures.end(task)
+            return False
         step = task.step()
         if step is None:
             _finish(task, None, Done())
@@ -110,15 +129,16 @@ class Runner:
             # "Try again later", says for instance a netboot that is being restarted. The
             # node's deadline ends this.
             LOG.warning("node %s: step %s: %s", task.node.uuid, step.step, error.message)
+            task.note_obstacle(step, error.message)
             self._workers.later(task.box.settings.retry_seconds, self.run, task)
             return False
         except DrophammerError as error:
-            failures.fail(task, step, error.message)
+            failures.fail(task, step, error)
             return False
-        except Exception:
-            LOG.exception("node %s: step %s failed unexpectedly", task.node.uuid, step.step)
-            name = step_name(step)
-            text = f"Step '{name}' failed unexpectedly; the conductor's log has the details."
+        except Exception as error:
+            key = task.operation.uuid
+            LOG.exception("node %s: operation %s: %s failed", task.node.uuid, key, step.step)
+            text = report.unexpected(f"Step '{step_name(step)}'", error, f"operation {key}")
             failures.fail(task, step, text)
             return False
 
@@ -142,10 +162,8 @@ class Runner:
 
 def _abort(task: Task, step: Step) -> bool:
     """End at ``step`` by the operator's request. True when there is a way back to take first."""
-    when = "before" if step.state == operations.PENDING else "during"
-    text = f"Aborted by the operator's request {when} {step_name(step)}."
     if task.operation.flow != "service":
-        failures.fail(task, step, text, aborted=True)
+        failures.abort(task, step)
         return False
     # The deployed system is to come back, and only then is the node active again.
     with task.box.store.read() as session:
@@ -154,6 +172,7 @@ def _abort(task: Task, step: Step) -> bool:
         task.fire("unhold")
     if task.node.provision_state in states.WAITING:
         task.fire("resume")
+    text = report.cause(task, step, report.aborted(task, step))
     task.give_way(step, text, [own("restore_instance")] if left else [])
     return True
 
@@ -173,13 +192,6 @@ def function_of(task: Task, step: Step) -> StepFunction:
     return table[step.step]
 
 
-def step_name(step: Step) -> str:
-    """A step as an operator may know it; the conductor's own are not part of any wire."""
-    if step.interface == "conductor":
-        return step.step.replace("_", " ")
-    return f"{step.interface}.{step.step}"
-
-
 def _may_end_at(step: Step) -> bool:
     """Whether work may be broken off here: between steps, or in one that stands it."""
     return step.state == operations.PENDING or step.abortable or step.interface == "conductor"
@@ -193,7 +205,12 @@ def _finish(task: Task, step: Step | None, done: Done) -> None:
     event = flow.done
     if task.node.provision_state == states.CLEANING and task.node.retired:
         event = "manage"
-    values = rescuing.without_password(task.node) if flow.history == "rescue" else {}
+    values = dict(done.values)
+    if flow.history == "rescue":
+        values |= rescuing.without_password(task.node)
     error = task.operation.error
-    last = None if step is None else (step, done.result)
+    if error is not None:
+        told = report.outcome(task, report.after(task.node, event), values, aborted=True)
+        error = readable(f"{error} {told}")
+    last = None if step is None else (step, done)
     task.end(event, operations.ABORTED if error else operations.DONE, values, error, last)

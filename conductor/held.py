@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from conductor import announce, metrics
 from conductor.drivers.registry import Driver
 from conductor.toolbox import Toolbox
 from drophammer import boots, events
@@ -30,7 +31,7 @@ class HeldNode:
         self.node = node
         self.driver = Driver(box, node)
         self.beats = 0
-        self._left = node.provision_state
+        self._left = node.provision_state, node.target_provision_state
 
     # What is known
 
@@ -105,16 +106,18 @@ class HeldNode:
 
     def know(self, values: dict[str, Any]) -> None:
         """Take over columns of the node that have been written."""
-        self._left = self.node.provision_state
+        self._left = self.node.provision_state, self.node.target_provision_state
         for name, value in values.items():
             setattr(self.node, name, value)
 
     def log(self, event: str) -> None:
-        """One line for each change of state."""
+        """One line, and a notification, for each change of state."""
+        metrics.TRANSITIONS.labels(event).inc()
         LOG.info(
             "node %s: %s -> %s (%s)",
             self.node.uuid,
-            self._left,
+            self._left[0],
             self.node.provision_state,
             event,
         )
+        announce.provision(self.box.store, self.node, event, *self._left)

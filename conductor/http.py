@@ -18,6 +18,7 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util.connection import create_connection
 
+from conductor import guard
 from drophammer.netns import Namespace
 
 
@@ -28,7 +29,8 @@ def exchange(
     """A urllib3 PoolManager for one question and its answer.
 
     It connects inside ``namespace``; TLS is checked by ``context``. After
-    ``seconds`` its connections are cut, whatever they are doing.
+    ``seconds`` its connections are cut, whatever they are doing. Nothing is sent once
+    the lease that this thread works under has ended: LeaseLost then.
     """
     made: list[Any] = []
     watchdog = threading.Timer(seconds, lambda: _cut(made))
@@ -50,6 +52,7 @@ def _cut(connections: list[Any]) -> None:
 
 def _pool_manager(namespace: Namespace, context: ssl.SSLContext | None, made: list[Any]) -> Any:
     def connect(connection: Any) -> Any:
+        guard.seconds_left(0)
         address = (connection.host, connection.port)
         made.append(connection)
         try:
@@ -60,8 +63,16 @@ def _pool_manager(namespace: Namespace, context: ssl.SSLContext | None, made: li
     class Plain(HTTPConnection):
         _new_conn = connect
 
+        def send(self, data: Any) -> None:
+            guard.seconds_left(0)
+            super().send(data)
+
     class Encrypted(HTTPSConnection):
         _new_conn = connect
+
+        def send(self, data: Any) -> None:
+            guard.seconds_left(0)
+            super().send(data)
 
     class PlainPool(urllib3.HTTPConnectionPool):
         ConnectionCls = Plain

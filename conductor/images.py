@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import urllib3
 
 from conductor.http import exchange
+from conductor.httperrors import reason
 from drophammer.errors import ImageError, Invalid
 from drophammer.model import Node
 from drophammer.netns import Namespace
@@ -49,7 +50,7 @@ def check_reachable(namespace: Namespace, node: Node) -> int | None:
             )
     except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         raise ImageError(
-            f"The image {shown(url)} cannot be reached: {_reason(error)}. Check the URL and that "
+            f"The image {shown(url)} cannot be reached: {reason(error)}. Check the URL and that "
             "its server runs and is reachable from the provisioning network."
         ) from error
     # Some servers refuse HEAD but serve GET; only the agent's download can tell then.
@@ -123,8 +124,3 @@ def _is_url(text: str) -> bool:
 def shown(url: str) -> str:
     """A URL without what may be secret in it: user name, password, query (signed URLs)."""
     return re.sub(r"\?.*", "?***", re.sub(r"//[^/@]*@", "//***@", url), flags=re.DOTALL)
-
-
-def _reason(error: Exception) -> str:
-    text = str(error)
-    return text.rsplit(": ", 1)[-1] if ": " in text else text

@@ -9,9 +9,11 @@ from sqlalchemy.orm import Session
 
 from conductor.held import HeldNode
 from conductor.toolbox import Toolbox
-from drophammer import operations
+from conductor.transitions import shown
+from drophammer import masking, operations
 from drophammer.model import Node, Operation, Step
 from drophammer.store import Lease
+from drophammer.text import readable
 
 
 class Journal(HeldNode):
@@ -30,9 +32,18 @@ class Journal(HeldNode):
         # The operation's steps; None: to be read. Nobody else writes them while we hold the node.
         self._journal = journal
 
+    @property
+    def ending(self) -> bool:
+        """Whether its steps are over, badly, and only the end is still to come."""
+        return self.operation.state in operations.ENDING
+
     def step(self) -> Step | None:
-        """The step that is due."""
+        """The step that is due; of an operation that is ending, the one it ended at."""
         return self._at(self.operation.position)
+
+    def last_position(self) -> int:
+        """Where the last step that is planned stands; -1 when there is none."""
+        return max((step.position for step in self._steps()), default=-1)
 
     def steps_behind(self, step: Step) -> list[Step]:
         """What is planned behind ``step``, in order."""
@@ -58,6 +69,17 @@ class Journal(HeldNode):
         step.cursor = {**step.cursor, **cursor}
         operations.set_step(session, step, {"cursor": step.cursor})
 
+    def note_obstacle(self, step: Step, text: str) -> None:
+        """Journal, and tell, what keeps a step from being done for now; once per text."""
+        text = readable(masking.scrub(text, self.node.driver_info, self.node.instance_info))
+        if step.error == text:
+            return
+        with self.box.store.write() as session:
+            self.write(session, {})
+            operations.set_step(session, step, {"error": text})
+            self.tell(session, "step", f"{step.interface}.{step.step} is tried again: {text}")
+        step.error = text
+
     def replan(self, step: Step, specs: list[operations.StepSpec]) -> None:
         """Let ``specs`` follow on ``step``, in place of what was planned."""
         with self.box.store.write() as session:
@@ -65,9 +87,20 @@ class Journal(HeldNode):
             operations.replan(session, self.operation.id, step.position, specs)
         self._journal = None
 
-    def request_abort(self) -> None:
-        """Journal that the operation is to end where it can."""
+    def request_abort(self, by: str | None = None) -> None:
+        """Journal that the operation is to end where it can; show it if that is not yet.
+
+        ``by``: the user who asked for it.
+        """
+        step = self.step()
+        values: dict[str, Any] = {}
+        if step is not None and step.state == operations.RUNNING and not step.abortable:
+            values = shown(self.node.provision_state, step)
+            values = {column: {**about, "abort_after": True} for column, about in values.items()}
         with self.box.store.write() as session:
-            self.write(session, {})
-            operations.request_abort(session, self.operation.id)
+            self.write(session, values)
+            request = {**self.operation.request, "aborted_by": by}
+            operations.request_abort(session, self.operation.id, request)
+        self.know(values)
+        self.operation.request = request
         self.operation.abort_requested = True

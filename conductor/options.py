@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from oslo_config import cfg
+from oslo_config import cfg, types
 
 from drophammer.model import INTERFACES
 
@@ -27,7 +27,8 @@ _DEFAULT: list[cfg.Opt] = [
         "host",
         default=socket.gethostname(),
         sample_default="the host name",
-        help="Name under which this conductor appears. Change it when two run on one host.",
+        help="Name under which this conductor appears to people. Several conductors may have the "
+        "same; change it to tell them apart.",
     ),
     cfg.ListOpt(
         "enabled_hardware_types",
@@ -76,7 +77,8 @@ _CONDUCTOR: list[cfg.Opt] = [
         "heartbeat_interval",
         default=10,
         min=1,
-        help="Seconds between signs of life of this conductor.",
+        help="Seconds between signs of life of this conductor, and between its looks for work "
+        "that nobody does any more.",
     ),
     cfg.IntOpt(
         "heartbeat_timeout",
@@ -89,8 +91,7 @@ _CONDUCTOR: list[cfg.Opt] = [
         "check_provision_state_interval",
         default=60,
         min=1,
-        help="Seconds between two looks for nodes that are past their deadline or whose worker "
-        "is gone.",
+        help="Seconds between two looks for nodes that are past their deadline.",
     ),
     cfg.IntOpt(
         "node_locked_retry_attempts",
@@ -151,6 +152,14 @@ _CONDUCTOR: list[cfg.Opt] = [
         help="Entries kept in the history of each node; older ones are dropped now and then.",
     ),
     cfg.IntOpt(
+        "event_retention_days",
+        default=30,
+        min=0,
+        max=3650,
+        help="Days for which events are kept; 0 keeps them for ever. Lower it when the table of "
+        "events becomes too large.",
+    ),
+    cfg.IntOpt(
         "power_state_change_timeout",
         default=60,
         min=2,
@@ -162,6 +171,42 @@ _CONDUCTOR: list[cfg.Opt] = [
         default=600,
         min=1,
         help="Seconds an operating system may take to shut down after a soft power off.",
+    ),
+    cfg.IntOpt(
+        "sync_power_state_interval",
+        default=60,
+        min=0,
+        help="Seconds between two looks at the power of every node at rest, to notice machines "
+        "that somebody else switched. Raise it for slow controllers; 0 never looks.",
+    ),
+    cfg.IntOpt(
+        "sync_power_state_workers",
+        default=8,
+        min=1,
+        help="Power controllers asked at the same time by that look, and as many again among "
+        "those with a power failure. Raise it when a look takes longer than its interval.",
+    ),
+    cfg.IntOpt(
+        "power_state_sync_max_retries",
+        default=3,
+        min=0,
+        help="How many further looks may find a power controller silent before its node gets the "
+        "fault 'power failure': no allocation gets it until the controller answers again. "
+        "Maintenance is not set, that is the operator's.",
+    ),
+    cfg.BoolOpt(
+        "force_power_state_during_sync",
+        default=False,
+        help="Switch a machine back that was found in another power state than it had. Off, "
+        "because whoever pushed the button may stand at the machine: what was found is written "
+        "down. Switch it on where nobody but this service may switch machines.",
+    ),
+    cfg.IntOpt(
+        "power_failure_recovery_interval",
+        default=300,
+        min=0,
+        help="Seconds between two looks at nodes with a power failure; the fault ends when "
+        "the controller answers. 0 never looks.",
     ),
     cfg.IntOpt(
         "max_concurrent_deploy",
@@ -190,6 +235,24 @@ _CONDUCTOR: list[cfg.Opt] = [
         default=True,
         help="Clean nodes before they become available. Switching it off hands one tenant's "
         "disks to the next.",
+    ),
+    cfg.MultiOpt(
+        "clean_step_priority_override",
+        item_type=types.Dict(),
+        default={},
+        sample_default="",
+        help="Priorities of steps in automated cleaning, as interface.step:priority, several with "
+        "commas or on lines of their own; 0 leaves a step out. A node has its own in driver_info "
+        "step_priorities. Cleaning that would erase nothing fails.",
+    ),
+    cfg.StrOpt(
+        "rescue_kernel",
+        help="URL of the kernel of the rescue system, unless the node's driver_info names its "
+        "own. Unset: the one for deployment, whose ramdisk can be a rescue system.",
+    ),
+    cfg.StrOpt(
+        "rescue_ramdisk",
+        help="URL of the ramdisk that goes with rescue_kernel.",
     ),
     cfg.StrOpt(
         "network_namespace",
@@ -237,6 +300,14 @@ _PXE: list[cfg.Opt] = [
         default="nofb vga=normal",
         help="Kernel parameters of the ramdisk on every node. Add a console= here when the "
         "machines' serial line is what you watch.",
+    ),
+    cfg.IntOpt(
+        "boot_retry_timeout",
+        default=900,
+        min=0,
+        help="Seconds after which a machine is switched off and booted again, twice at most, when "
+        "its ramdisk has not called back. Longer than the slowest machine takes, and shorter than "
+        "the call-back timeouts, which fail the node. 0: never.",
     ),
 ]
 

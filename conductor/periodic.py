@@ -1,6 +1,4 @@
-"""What a conductor does by the clock: show that it lives, keep its leases, keep deadlines,
-take up work whose worker is gone.
-"""
+"""The thread that does what a conductor does by the clock, and the chores that are one line."""
 
 from __future__ import annotations
 
@@ -11,28 +9,27 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from sqlalchemy import and_, exists, or_, select
-
-from conductor import failures
-from conductor.flows import Runner, step_name
-from conductor.plans import BESIDE
-from conductor.task import Task
+from conductor.flows import Runner
+from conductor.presence import Presence
+from conductor.sweeps import Sweeps
 from conductor.toolbox import Toolbox
-from drophammer import allocations, conductors, history, operations, states
-from drophammer.model import Inventory, Node, Operation
+from drophammer import allocations, events, history
 
 LOG = logging.getLogger(__name__)
-SWEEP_BATCH = 500
+CUT_BATCH = 500
 CUT_SECONDS = 3600.0
-GOING_ON = "going on with what was begun"
+FORGET_BATCH = 1000
+FORGET_INTERVAL = 60.0
+FORGET_SECONDS = 1.0
 
 
 class Periodic:
     """One thread that runs the conductor's chores, each at its own interval."""
 
-    def __init__(self, box: Toolbox, runner: Runner) -> None:
+    def __init__(self, box: Toolbox, runner: Runner, presence: Presence) -> None:
         self._box = box
-        self._runner = runner
+        self._presence = presence
+        self._sweeps = Sweeps(box, runner)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="periodic", daemon=True)
 
@@ -47,27 +44,16 @@ class Periodic:
 
     def beat(self) -> None:
         """Show that this conductor lives and push out the leases it holds."""
-        with self._box.store.write() as session:
-            known = conductors.beat(session, self._box.holder.uuid, self._box.store.clock.now())
-            self._box.store.renew_all(session, self._box.holder)
-        if not known:
-            LOG.error(
-                "another process has registered as conductor '%s'; one of the two must stop, or "
-                "get another name by [DEFAULT] host",
-                self._box.settings.host,
-            )
+        self._presence.beat()
 
     def sweep(self, *, first: bool = False) -> None:
         """End what is past its deadline; go on with what nobody works on any more.
 
-        The ``first`` one also looks at every node that waits: what its ramdisk said
-        may have been said to nobody.
+        The ``first`` one also looks for ramdisks that may have spoken to nobody.
         """
-        now = self._box.store.clock.now()
-        for node_id in self._overdue(now):
-            self._runner.nudge(partial(self._time_out, node_id))
-        for node_id in self._orphans(now, waiting=first):
-            self._runner.nudge(partial(Task.resume, self._box, node_id, GOING_ON, gently=True))
+        self._sweeps.orphans(first=first)
+        self._sweeps.lost_boots()
+        self._sweeps.overdue()
 
     def allocate(self) -> None:
         """Try again the allocations that wait for nodes that were held by others."""
@@ -79,10 +65,27 @@ class Periodic:
         """Forget the oldest entries of nodes that have more of them than are to be kept."""
         kept = self._box.settings.history_entries
         with self._box.store.read() as session:
-            node_ids = history.too_long(session, kept, SWEEP_BATCH)
+            node_ids = history.too_long(session, kept, CUT_BATCH)
         for node_id in node_ids:
             with self._box.store.write() as session:
                 history.cut(session, node_id, kept)
+
+    def forget_events(self) -> None:
+        """Delete events that are older than they are to be kept, a batch at a time.
+
+        For a moment only, not to hold up the next beat: there is another minute.
+        """
+        store = self._box.store
+        kept = datetime.timedelta(days=self._box.settings.event_retention_days)
+        end = time.monotonic() + FORGET_SECONDS
+        while kept and time.monotonic() < end:
+            with store.ask() as connection:
+                old = events.oldest(connection, store.clock.now() - kept, FORGET_BATCH)
+            if old:
+                with store.write() as session:
+                    events.forget(session, old[-1])
+            if len(old) < FORGET_BATCH:
+                return
 
     def _run(self) -> None:
         settings = self._box.settings
@@ -90,9 +93,13 @@ class Periodic:
         self._chore(partial(self.sweep, first=True))
         chores: list[tuple[float, Callable[[], None]]] = [
             (settings.heartbeat_interval, self.beat),
-            (settings.sweep_interval, self.sweep),
+            # With each beat: what a dead conductor held is free a lease after its last one.
+            (settings.heartbeat_interval, self._sweeps.orphans),
+            (settings.sweep_interval, self._sweeps.lost_boots),
+            (settings.sweep_interval, self._sweeps.overdue),
             (settings.locked_interval, self.allocate),
             (CUT_SECONDS, self.cut_history),
+            (FORGET_INTERVAL, self.forget_events),
         ]
         due = [time.monotonic() + interval for interval, _ in chores]
         while not self._stop.wait(max(0.0, min(due) - time.monotonic())):
@@ -107,77 +114,3 @@ class Periodic:
             chore()
         except Exception:
             LOG.exception("a chore of the conductor did not work this time")
-
-    def _overdue(self, now: datetime.datetime) -> list[int]:
-        with self._box.store.read() as session:
-            query = select(Node.id).where(Node.deadline < now).limit(SWEEP_BATCH)
-            return list(session.scalars(query))
-
-    def _orphans(self, now: datetime.datetime, *, waiting: bool) -> list[int]:
-        """Nodes with unfinished work that nobody holds and that need no message to go on."""
-        goes_on = [
-            Node.provision_state.in_(states.WORKING),
-            Operation.flow.in_(BESIDE),
-            Operation.abort_requested.is_(True),
-            # Let go from a hold, by a process that has got no further.
-            and_(Node.provision_state.in_(states.WAITING), Operation.state == operations.RUNNING),
-            # An inspecting ramdisk speaks once; its data is what counts, not the message.
-            and_(
-                Node.provision_state == states.INSPECT_WAIT,
-                exists().where(
-                    Inventory.node_id == Node.id, Inventory.created_at >= Operation.created_at
-                ),
-            ),
-        ]
-        if waiting:
-            goes_on.append(Node.provision_state.in_(states.WAITING))
-        settings = self._box.settings
-        with self._box.store.read() as session:
-            query = (
-                select(Node.id)
-                .join(Operation, Operation.id == Node.operation_id)
-                .where(
-                    or_(Node.lease_owner.is_(None), Node.lease_expires < now),
-                    Operation.finished_at.is_(None),
-                    Node.driver.in_(settings.hardware_types),
-                    Node.conductor_group == settings.conductor_group.lower(),
-                    or_(*goes_on),
-                )
-                .limit(SWEEP_BATCH)
-            )
-            return list(session.scalars(query))
-
-    def _time_out(self, node_id: int) -> Task | None:
-        task = Task.resume(self._box, node_id, "deadline", seize=True)
-        if task is None:
-            self._forget_deadline(node_id)
-        else:
-            self._runner.guarded(task, _end_late)
-        return None
-
-    def _forget_deadline(self, node_id: int) -> None:
-        with self._box.store.write() as session:
-            node = session.get(Node, node_id)
-            if node is not None and states.is_resting(node.provision_state):
-                node.deadline = None
-
-
-def _end_late(task: Task) -> None:
-    """Fail what is past its deadline, saying how long and in what."""
-    state = task.node.provision_state
-    since = task.node.provision_updated_at or task.operation.created_at
-    seconds = (task.now() - since).total_seconds()
-    step = task.step()
-    doing = f" in step '{step_name(step)}'" if step is not None else ""
-    text = f"Timed out after {seconds:.0f} s in state '{state}'{doing}. {_advice(task)}"
-    failures.fail(task, step, text)
-
-
-def _advice(task: Task) -> str:
-    agent = task.agent()
-    if agent is None or agent.last_beat is None or not agent.url:
-        return (
-            "Its ramdisk never called back: see the node's events for how far the network boot "
-            "came, and its serial console."
-        )
-    return f"Its ramdisk was last heard of at {agent.last_beat:%Y-%m-%d %H:%M:%S} UTC."

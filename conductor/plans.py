@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from conductor import stepplan
+from conductor import priorities, stepplan
 from conductor.deployplan import plan_deploy
 from conductor.stepplan import USER
 from conductor.wish import Wish, own, validate_boot
-from drophammer import operations, states
+from drophammer import inspection_rules, operations, states
 from drophammer.errors import Invalid
 from drophammer.model import Operation
 from drophammer.operations import StepSpec
@@ -37,11 +37,16 @@ def plan_inspect(wish: Wish) -> list[StepSpec]:
     driver.inspect.validate(node)
     if driver.inspect.uses_agent:
         validate_boot(node, driver)
-    return [*driver.inspect.inspect_steps(node), own("apply_rules")]
+    steps = driver.inspect.inspect_steps(node)
+    # Where a ramdisk has to be booted first, rules may yet be made.
+    if driver.inspect.uses_agent or inspection_rules.are_any(wish.session, "main"):
+        return [*steps, own("apply_rules")]
+    return steps
 
 
 def plan_clean(wish: Wish) -> list[StepSpec]:
     """Automated cleaning: what the driver and the ramdisk offer."""
+    wish.driver.power.validate(wish.node)
     steps = _automated(wish)
     if steps and wish.driver.deploy.uses_agent:
         validate_boot(wish.node, wish.driver)
@@ -72,7 +77,11 @@ def plan_delete(wish: Wish) -> list[StepSpec]:
     """Give the system up, then clean. What cleaning needs is checked when it begins."""
     # When cleaning begins, what the instance had chosen is gone: it has no say in it.
     driver = wish.driver.without_instance()
-    steps = _automated(dataclasses.replace(wish, node=driver.node, driver=driver))
+    driver.power.validate(driver.node)
+    try:
+        steps = _automated(dataclasses.replace(wish, node=driver.node, driver=driver))
+    except Invalid as error:
+        steps = [_refusal(error.message)]
     return [own("tear_down_instance"), own("begin_cleaning"), *steps]
 
 
@@ -138,16 +147,25 @@ def plan_power(wish: Wish) -> list[StepSpec]:
 
 def _automated(wish: Wish) -> list[StepSpec]:
     node, driver = wish.node, wish.driver
-    driver.power.validate(node)
     wanted = driver.box.settings.automated_clean
     if node.automated_clean is not None:
         wanted = node.automated_clean
     if not wanted:
         return []
+    given = priorities.given(driver.box.settings, node)
     if driver.deploy.uses_agent:
         # The driver's own come in where the ramdisk has told of its steps.
         return [own("boot_ramdisk"), own("plan_agent_steps"), own("leave_ramdisk")]
-    return stepplan.automatic(stepplan.offered(driver, node, "clean"))
+    offers = priorities.applied(stepplan.offered(driver, node, "clean"), given)
+    steps = stepplan.automatic(offers)
+    if any(stepplan.erases(spec.step) for spec in steps):
+        return steps
+    return [_refusal(stepplan.nothing_to_erase(node, offers))]
+
+
+def _refusal(reason: str) -> StepSpec:
+    """A cleaning that fails before it has begun: what it says is for the operator to mend."""
+    return own("refuse_cleaning", reason=reason)
 
 
 def _named(wish: Wish, key: str, purpose: str) -> list[StepSpec]:

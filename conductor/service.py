@@ -10,23 +10,24 @@ from collections.abc import Callable
 from typing import Any
 
 from conductor import configdrive, rescuing
-from conductor.begin import Check, begin
+from conductor.begin import Check, begin, once
 from conductor.calls.access import NodeCalls
+from conductor.flows import Runner
+from conductor.nudges import Nudges
+from conductor.permits import may
 from conductor.plans import FLOW_OF_VERB
 from conductor.task import Task, tell_transition
+from conductor.toolbox import Toolbox
 from conductor.transitions import transition
-from drophammer import states
+from conductor.workers import Workers
+from drophammer import purposes, states
 from drophammer.errors import (
     Conflict,
-    Forbidden,
-    InMaintenance,
     Invalid,
-    InvalidState,
     NotFound,
 )
 from drophammer.model import Node, Operation
 
-_NOT_IN_MAINTENANCE = ("deploy", "rebuild", "clean", "rescue", "unrescue", "service")
 _POWER_TARGETS = (
     "power on",
     "power off",
@@ -39,12 +40,20 @@ _POWER_TARGETS = (
 class Service(NodeCalls):
     """The verbs, and what the API passes on from ramdisks."""
 
+    def __init__(self, box: Toolbox, workers: Workers, runner: Runner) -> None:
+        super().__init__(box, workers, runner)
+        self._nudges = Nudges(box, workers, runner)
+
     def provision(self, node_id: int, target: str, request: dict[str, Any]) -> None:
         """Start, or at once do, the provision verb ``target``.
 
         Raises InvalidState, InMaintenance, Forbidden, Invalid, Unsupported,
         NodeLocked or Unavailable, and then nothing has changed.
         """
+        with once(self._box):
+            self._provision(node_id, target, request)
+
+    def _provision(self, node_id: int, target: str, request: dict[str, Any]) -> None:
         verb = states.VERBS.get(target)
         if verb is None:
             raise Invalid(f"There is no provision verb {target!r}.")
@@ -62,7 +71,7 @@ class Service(NodeCalls):
         hashed = rescuing.hashed(password or "") if verb.event == "rescue" else ""
 
         def check(node: Node) -> dict[str, Any]:
-            _may(node, target)
+            may(node, target)
             if verb.event == "rescue":
                 return rescuing.with_password(node, password, hashed)
             if verb.event in ("deploy", "rebuild"):
@@ -71,7 +80,9 @@ class Service(NodeCalls):
 
         self._begin(node_id, target, FLOW_OF_VERB[target], verb.event, request, check)
 
-    def power(self, node_id: int, target: str, timeout: float | None = None) -> None:
+    def power(
+        self, node_id: int, target: str, timeout: float | None = None, user: str | None = None
+    ) -> None:
         """Start reaching a power state: one of "power on", "power off", "rebooting", soft ones."""
         if target not in _POWER_TARGETS:
             raise Invalid(f"{target!r} is not a power target; use {', '.join(_POWER_TARGETS)}.")
@@ -88,16 +99,26 @@ class Service(NodeCalls):
             off = target.endswith("power off")
             return {"target_power_state": states.POWER_OFF if off else states.POWER_ON}
 
-        request = {"target": target, "timeout": timeout}
-        self._begin(node_id, target, "power", None, request, check)
+        request = {"target": target, "timeout": timeout, "user": user}
+        with once(self._box):
+            self._begin(node_id, target, "power", None, request, check)
 
     def heartbeat(self, node_id: int) -> None:
         """The node's agent has spoken: see whether that brings its operation on."""
-        self._runner.nudge(lambda: Task.resume(self._box, node_id, "heartbeat", gently=True))
+        self._nudges.heard(node_id)
+
+    def heartbeats(self, node_ids: list[int]) -> None:
+        """The agents of several nodes have spoken."""
+        for node_id in node_ids:
+            self._nudges.heard(node_id)
 
     def inspected(self, node_id: int) -> None:
         """The node's inventory has arrived."""
-        self._runner.nudge(lambda: Task.resume(self._box, node_id, "inspection data", gently=True))
+        self._take_up(node_id, purposes.INSPECTION_DATA)
+
+    def go_on(self, node_id: int) -> None:
+        """The node's lease was taken from its holder: somebody is to go on with its operation."""
+        self._take_up(node_id, purposes.GOING_ON)
 
     # Details
 
@@ -129,20 +150,19 @@ class Service(NodeCalls):
             node = session.get(Node, node_id)
             if node is None:
                 raise NotFound("The node could not be found; it has been deleted meanwhile.")
-        _may(node, "manage")
+        may(node, "manage")
         if not states.is_resting(states.next_state(node.provision_state, "manage")):
             return False
         with store.write() as session:
             lease, node = store.reserve_node(session, node_id, self._box.holder, "manage")
-            _may(node, "manage")
+            may(node, "manage")
             change = transition(node, "manage", store.clock.now())
-            tell_transition(
-                Task(self._box, lease, node, Operation()),
-                session,
-                "manage",
-                change["provision_state"],
-            )
+            session.expunge(node)
+            task = Task(self._box, lease, node, Operation())
+            tell_transition(task, session, "manage", change["provision_state"])
             store.release(session, lease, {**change, "target_provision_state": None})
+        task.know({**change, "target_provision_state": None})
+        task.log("manage")
         return True
 
     def _unhold(self, node_id: int) -> None:
@@ -157,51 +177,30 @@ class Service(NodeCalls):
             self._begin(node_id, "abort", "restore", None, request, _may_restore)
         else:
             # Written down first: the answer is a promise, whatever becomes of this process.
-            self._go_on(node_id, "abort", Task.request_abort)
+            user = request.get("user")
+            self._go_on(node_id, "abort", lambda taken: taken.request_abort(user))
 
     def _go_on(self, node_id: int, verb: str, change: Callable[[Task], None]) -> None:
         """Take the node with the operation that ``verb`` is about, and let that feel it."""
         node, _ = self._driver(node_id)
-        _may(node, verb)
+        may(node, verb)
         self._workers.admit()
         taken = Task.resume(self._box, node_id, verb)
         if taken is None:
             raise Conflict(f"Node {node.uuid} has no operation to which '{verb}' could apply.")
         try:
-            _may(taken.node, verb)
-            change(taken)
+            may(taken.node, verb)
+            if not taken.ending:  # Then it is to end already, for a reason of its own.
+                change(taken)
         except Exception:
             self._runner.give_back(taken)
             raise
         self._runner.start(taken)
 
 
-def _may(node: Node, target: str) -> None:
-    """The state machine's answer, then maintenance, protection and retirement."""
-    if not states.verb_allowed(target, node.provision_state):
-        possible = ", ".join(states.verbs_from(node.provision_state)) or "none; wait for it to end"
-        raise InvalidState(
-            f'The requested action "{target}" can not be performed on node "{node.uuid}" while '
-            f'it is in state "{node.provision_state}". Possible from here: {possible}.'
-        )
-    event = states.VERBS[target].event
-    if node.maintenance and event in _NOT_IN_MAINTENANCE:
-        raise InMaintenance(
-            f"The {target} action can not be performed on node {node.uuid} because it is in "
-            f"maintenance: {node.maintenance_reason or 'no reason was given'}."
-        )
-    if node.protected and event in ("delete", "rebuild"):
-        raise Forbidden(
-            f"Node {node.uuid} is protected and cannot be undeployed, rebuilt or deleted: "
-            f"{node.protected_reason or 'no reason was given'}."
-        )
-    if node.retired and event == "provide":
-        raise Invalid(f"Node {node.uuid} is retired and cannot be made available.")
-
-
 def _may_restore(node: Node) -> dict[str, Any]:
     """A failed service is left behind only where the operator does not keep the node."""
-    _may(node, "abort")
+    may(node, "abort")
     if node.maintenance:
         raise Conflict(
             f"Node {node.uuid} is in maintenance ({node.maintenance_reason or 'no reason given'}); "

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from oslo_config import cfg
 
-from conductor import fakefaults
+from conductor import fakefaults, priorities
 from conductor.fakefaults import Fault
 from conductor.options import FAKE_KINDS
 from drophammer.errors import Invalid
@@ -36,13 +36,22 @@ class Settings:
     rescue_timeout: float = 1800
     max_step_wait: float = 30
     history_entries: int = 300
+    event_retention_days: int = 30
     power_timeout: float = 60
     soft_power_timeout: float = 600
+    power_sync_interval: float = 60
+    power_sync_workers: int = 8
+    power_sync_retries: int = 3
+    force_power_state: bool = False
+    power_recovery_interval: float = 300
     max_concurrent_deploy: int = 250
     max_concurrent_clean: int = 50
     deploy_kernel: str | None = None
     deploy_ramdisk: str | None = None
+    rescue_kernel: str | None = None
+    rescue_ramdisk: str | None = None
     automated_clean: bool = True
+    clean_step_priorities: Mapping[str, int] = field(default_factory=dict)
     network_namespace: str = ""
     ramdisk_api_url: str = "http://127.0.0.1:6385"
     erase_devices_priority: int | None = None
@@ -50,6 +59,7 @@ class Settings:
     power_off_after_deploy_failure: bool = True
     default_boot_mode: str = "uefi"
     kernel_append_params: str = "nofb vga=normal"
+    boot_retry_timeout: float = 900
     agent_timeout: float = 60
     stream_raw_images: bool = True
     ipmi_workers: int = 2
@@ -69,6 +79,11 @@ class Settings:
                 f"[conductor] heartbeat_timeout = {timeout} is less than three times "
                 f"heartbeat_interval = {beat}: a conductor would lose its work to another one "
                 "for a single late beat."
+            )
+        if bool(conf.conductor.rescue_kernel) != bool(conf.conductor.rescue_ramdisk):
+            raise Invalid(
+                "[conductor] rescue_kernel and rescue_ramdisk go together: a kernel loads its "
+                "modules from its own ramdisk. Set both, or neither."
             )
         return cls(
             host=conf.host,
@@ -97,13 +112,22 @@ class Settings:
             rescue_timeout=conf.conductor.rescue_callback_timeout,
             max_step_wait=conf.conductor.max_conductor_wait_step_seconds,
             history_entries=conf.conductor.node_history_max_entries,
+            event_retention_days=conf.conductor.event_retention_days,
             power_timeout=conf.conductor.power_state_change_timeout,
             soft_power_timeout=conf.conductor.soft_power_off_timeout,
+            power_sync_interval=conf.conductor.sync_power_state_interval,
+            power_sync_workers=conf.conductor.sync_power_state_workers,
+            power_sync_retries=conf.conductor.power_state_sync_max_retries,
+            force_power_state=conf.conductor.force_power_state_during_sync,
+            power_recovery_interval=conf.conductor.power_failure_recovery_interval,
             max_concurrent_deploy=conf.conductor.max_concurrent_deploy,
             max_concurrent_clean=conf.conductor.max_concurrent_clean,
             deploy_kernel=conf.conductor.deploy_kernel,
             deploy_ramdisk=conf.conductor.deploy_ramdisk,
+            rescue_kernel=conf.conductor.rescue_kernel,
+            rescue_ramdisk=conf.conductor.rescue_ramdisk,
             automated_clean=conf.conductor.automated_clean,
+            clean_step_priorities=_priorities(conf.conductor.clean_step_priority_override),
             network_namespace=conf.conductor.network_namespace,
             ramdisk_api_url=conf.conductor.ramdisk_api_url.rstrip("/"),
             erase_devices_priority=conf.deploy.erase_devices_priority,
@@ -111,6 +135,7 @@ class Settings:
             power_off_after_deploy_failure=conf.deploy.power_off_after_deploy_failure,
             default_boot_mode=conf.deploy.default_boot_mode,
             kernel_append_params=conf.pxe.kernel_append_params,
+            boot_retry_timeout=conf.pxe.boot_retry_timeout,
             agent_timeout=conf.agent.command_timeout,
             stream_raw_images=conf.agent.stream_raw_images,
             ipmi_workers=conf.ipmi.worker_processes,
@@ -141,3 +166,8 @@ def _delay(kind: str, text: str) -> tuple[float, float]:
 def _fault(kind: str, conf: cfg.ConfigOpts) -> Fault | None:
     option = f"{kind}_fault"
     return fakefaults.parse(getattr(conf.fake, option), f"[fake] {option}")
+
+
+def _priorities(entries: Sequence[Mapping[str, str]]) -> dict[str, int]:
+    told = {name.strip(): value for entry in entries for name, value in entry.items()}
+    return priorities.parse(told, "[conductor] clean_step_priority_override")

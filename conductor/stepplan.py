@@ -7,16 +7,19 @@ checked again by ``steps/agent.py`` when it runs.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from drophammer.errors import Invalid
 from drophammer.model import Node
-from drophammer.operations import StepSpec
+from drophammer.operations import ALL_DISKS, RAID_VOLUMES, StepSpec
 
 if TYPE_CHECKING:
     from conductor.drivers.registry import Driver
 
 USER, TEMPLATE = "user", "template"
+# Beside a named step: of which template it is.
+ORIGIN = "origin"
 # Steps of any interface's name that the conductor itself runs.
 RESERVED = frozenset({"power_on", "power_off", "reboot", "hold", "wait"})
 ON_CHILDREN = "child_nodes"
@@ -24,6 +27,10 @@ _FOR_CHILDREN = ("power_on", "power_off", "reboot")
 # In which order interfaces come, among steps of equal priority.
 INTERFACE_ORDER = ("vendor", "power", "management", "firmware", "deploy", "bios", "raid")
 _CORE = ("deploy", "deploy")
+# With this step a deployment has sent the ramdisk away.
+AGENT_LEAVES = ("deploy", "tear_down_agent")
+# The firmware's log of crashes holds nothing of a disk.
+_NOT_OF_DISKS = frozenset({"erase_pstore"})
 
 Children = Callable[[], Sequence[str]]
 
@@ -45,6 +52,33 @@ def rank(spec: StepSpec) -> tuple[int, int]:
 def automatic(specs: Iterable[StepSpec]) -> list[StepSpec]:
     """Those that run without being named, in order."""
     return sorted((spec for spec in specs if spec.priority > 0), key=rank)
+
+
+def erases(step: str) -> bool:
+    """Whether a clean step, by its name, takes a former tenant's data off the disks."""
+    return step.startswith("erase") and step not in _NOT_OF_DISKS
+
+
+def destroyed_by_agent(interface: str, step: str) -> str:
+    """On what a step of the ramdisk's destroys data, as far as its name tells."""
+    if interface == "raid":
+        return RAID_VOLUMES
+    return ALL_DISKS if erases(step) else ""
+
+
+def nothing_to_erase(node: Node, have: Iterable[StepSpec]) -> str:
+    """What is said when automated cleaning would leave all data where it is.
+
+    ``have`` is all that there would be, whatever its priority.
+    """
+    idle = ", ".join(f"{spec.interface}.{spec.step}" for spec in have if erases(spec.step))
+    why = f"those of {idle} are 0" if idle else "no step that erases is on offer"
+    return (
+        f"Automated cleaning of node {node.uuid} has no erase step with a priority above 0 "
+        f"({why}). Nothing was erased. Give one a priority (driver_info step_priorities, "
+        "[conductor] clean_step_priority_override, [deploy] erase_devices*_priority), or set the "
+        "node's automated_clean to false to do without cleaning."
+    )
 
 
 def in_order(steps: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -69,7 +103,13 @@ def chosen(
     it runs. Raises Invalid for unknown steps, unknown and missing arguments.
     """
     known = {(spec.interface, spec.step): spec for spec in offers}
-    return [_chosen(step, source, known, agent=agent, children=children) for step in steps]
+    return [
+        replace(
+            _chosen(step, source, known, agent=agent, children=children),
+            origin=str(step.get(ORIGIN) or ""),
+        )
+        for step in steps
+    ]
 
 
 def _chosen(
@@ -98,16 +138,7 @@ def _chosen(
         return StepSpec(interface, name, priority, source, args, requires_ramdisk=True)
     if step.get("priority") != 0:  # What is taken out needs no arguments.
         check_arguments(f"{interface}.{name}", args, offer.argsinfo)
-    return StepSpec(
-        interface,
-        name,
-        priority,
-        source,
-        args,
-        abortable=offer.abortable,
-        reboot_requested=offer.reboot_requested,
-        requires_ramdisk=offer.requires_ramdisk,
-    )
+    return replace(offer, priority=priority, source=source, args=args)
 
 
 def refuse_power_off(node: Node, specs: Iterable[StepSpec]) -> None:
@@ -182,6 +213,12 @@ def merged(
             _refuse_core(spec)
             steps[_key(spec)] = spec
     return [*front, *automatic(steps.values())]
+
+
+def left_out(*given: Iterable[StepSpec]) -> list[str]:
+    """Names of the steps that the last word about them takes out, with priority 0."""
+    last = {_key(spec): spec for specs in given for spec in specs}
+    return [f"{spec.interface}.{spec.step}" for spec in last.values() if spec.priority == 0]
 
 
 def _key(spec: StepSpec) -> tuple[str, ...]:

@@ -13,15 +13,14 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from conductor import entries, metrics, report
 from conductor.journal import Journal
 from conductor.outcomes import Done
-from conductor.plans import FLOWS
 from conductor.toolbox import Toolbox
 from conductor.transitions import WORKING_SECONDS, deadline, shown, transition
-from drophammer import history, operations, states
-from drophammer.model import Agent, Node, Operation, Step
-
-_PROGRESS = ("progress_done", "progress_total", "progress_message", "progress_at")
+from drophammer import operations, states
+from drophammer.model import Agent, Operation, Step
+from drophammer.store import CLEAN_UP_SECONDS
 
 
 class Task(Journal):
@@ -53,7 +52,7 @@ class Task(Journal):
                 session.get(Operation, node.operation_id) if node.operation_id is not None else None
             )
             ended = operation is None or operation.finished_at is not None
-            if operation is None or ended or (gently and _rests(node, operation)):
+            if operation is None or ended or (gently and rests(node, operation)):
                 box.store.release(session, lease)
                 return None
             session.expunge_all()
@@ -69,7 +68,9 @@ class Task(Journal):
                 session, event, {**values, "target_power_state": None}, target=target
             )
         else:
-            change["deadline"] = self.now() + datetime.timedelta(seconds=WORKING_SECONDS)
+            # A reboot may take the operator's own time-out twice: off, and on again.
+            patience = 2 * float(self.operation.request.get("timeout") or 0)
+            change["deadline"] = self.now() + datetime.timedelta(seconds=WORKING_SECONDS + patience)
         first = self.step()
         if first is not None:
             change |= shown(change.get("provision_state", self.node.provision_state), first)
@@ -85,7 +86,8 @@ class Task(Journal):
         values = shown(self.node.provision_state, step)
         with self.box.store.write() as session:
             self.write(session, values)
-            self._start(session, step, now)
+            operations.set_step(session, step, _begun(now))
+            self._tell_step(session, step)
         step.state, step.started_at = operations.RUNNING, now
         self.know(values)
 
@@ -100,18 +102,25 @@ class Task(Journal):
             return False
         now = self.now()
         starts = not self.operation.abort_requested
-        change: dict[str, Any] = {}
+        change = dict(done.values)
         event = "resume" if self.node.provision_state in states.WAITING else done.event
         with self.box.store.write() as session:
             if event is not None:
-                change = self._transition(session, event, {})
+                change = self._transition(session, event, change)
+            elif self.node.provision_state in states.WORKING:
+                # It is one step that may hang, not a long list of them.
+                change["deadline"] = self._deadline(self.node.provision_state)
             if starts:
                 state = change.get("provision_state", self.node.provision_state)
                 change |= shown(state, following)
             self.write(session, change)
-            operations.set_step(session, step, _done(done.result, now))
+            if done.along is not None:
+                done.along(session)
+            journal = [(step, _done(done.result, now))]
             if starts:
-                self._start(session, following, now)
+                journal.append((following, _begun(now)))
+                self._tell_step(session, following)
+            operations.set_steps(session, journal)
             operations.set_values(
                 session,
                 self.operation.id,
@@ -119,9 +128,10 @@ class Task(Journal):
                     "position": position,
                     "state": operations.RUNNING,
                     "updated_at": now,
-                    **dict.fromkeys(_PROGRESS),
+                    **dict.fromkeys(operations.PROGRESS),
                 },
             )
+        metrics.step_ended(step, operations.DONE, now)
         self.operation.position = position
         if starts:
             following.state, following.started_at = operations.RUNNING, now
@@ -199,17 +209,37 @@ class Task(Journal):
         if not holding:
             self.log("hold")
 
+    def begin_end(self, state: str, step: Step | None, error: str) -> None:
+        """Journal that it ends badly, at ``step`` and because of ``error``; one transaction.
+
+        From here on nobody visits the step again: who takes the operation up only brings
+        it to its end (``state``: failing or aborting). That has a deadline of its own.
+        """
+        now = self.now()
+        change = {"deadline": now + datetime.timedelta(seconds=CLEAN_UP_SECONDS)}
+        with self.box.store.write() as session:
+            self.write(session, change)
+            if step is not None:
+                operations.set_step(session, step, _failed(error, now))
+            values = {"state": state, "error": error, "updated_at": now}
+            operations.set_values(session, self.operation.id, values)
+        self.know(change)
+        self.operation.state, self.operation.error = state, error
+        if step is not None:
+            metrics.step_ended(step, operations.FAILED, now)
+            step.state, step.error, step.finished_at = operations.FAILED, error, now
+
     def end(
         self,
         event: str | None,
         state: str,
         values: dict[str, Any],
         error: str | None,
-        last: tuple[Step, dict[str, Any]] | None = None,
+        last: tuple[Step, Done] | None = None,
     ) -> None:
         """Finish the operation as ``state``, fire ``event`` and give the node back, in one go.
 
-        ``last`` is the step it ended with, and what it returned where it was done.
+        ``last`` is the step that was done last, and its answer, if that is not journalled yet.
         """
         now = self.now()
         with self.box.store.write() as session:
@@ -223,16 +253,18 @@ class Task(Journal):
             }
             if event is not None:
                 change |= self._transition(session, event, change)
+            state_after = change.get("provision_state", self.node.provision_state)
+            told = report.account(self.operation, state_after, now)
             if error is not None:
                 change["last_error"] = error
-                self.tell(session, "error", error)
+                self.tell(session, "error", error, told)
             position = self.operation.position
             if last is not None:
-                step, result = last
-                good = state == operations.DONE or self.operation.error is not None
-                ended = _done(result, now) if good else _failed(error or "", now)
-                operations.set_step(session, step, ended)
-                position += good
+                step, done = last
+                operations.set_step(session, step, _done(done.result, now))
+                if done.along is not None:
+                    done.along(session)
+                position += 1
             operations.set_values(
                 session,
                 self.operation.id,
@@ -242,13 +274,26 @@ class Task(Journal):
                     "position": position,
                     "updated_at": now,
                     "finished_at": now,
-                    **dict.fromkeys(_PROGRESS),
+                    **dict.fromkeys(operations.PROGRESS),
                 },
             )
             self.box.store.release(session, self.lease, {**change, "updated_at": now})
-            self._add_history(session, change, error, now)
+            text = error or report.success(told)
+            target = change.get("target_provision_state", self.node.target_provision_state)
+            entries.add(
+                session,
+                self.box,
+                self.node,
+                self.operation,
+                told,
+                text,
+                target=target,
+                error=error is not None,
+            )
         self.know(change)
         self.operation.state = state
+        if last is not None:
+            metrics.step_ended(last[0], operations.DONE, now)
         if event is not None:
             self.log(event)
 
@@ -264,38 +309,12 @@ class Task(Journal):
         return change
 
     def _deadline(self, state: str) -> datetime.datetime | None:
-        return deadline(self.box.settings, state, self.now())
-
-    def _start(self, session: Session, step: Step, now: datetime.datetime) -> None:
-        operations.set_step(session, step, {"state": operations.RUNNING, "started_at": now})
-        self._tell_step(session, step)
+        # An inspecting ramdisk speaks once: its beats are no reason to wait any longer.
+        since = self.node.inspection_started_at if state == states.INSPECT_WAIT else None
+        return deadline(self.box.settings, state, since or self.now())
 
     def _tell_step(self, session: Session, step: Step) -> None:
         self.tell(session, "step", f"{step.interface}.{step.step}", {"step": step.step})
-
-    def _add_history(
-        self,
-        session: Session,
-        change: dict[str, Any],
-        error: str | None,
-        now: datetime.datetime,
-    ) -> None:
-        operation, node = self.operation, self.node
-        state = change.get("provision_state", node.provision_state)
-        history.record(
-            session,
-            node_id=node.id,
-            at=now,
-            severity=history.INFO if error is None else history.ERROR,
-            event_type=FLOWS[operation.flow].history,
-            event=error or f"'{operation.verb}' has been done; the node is {state}.",
-            conductor=self.box.holder.host,
-            user=operation.request.get("user"),
-            project=operation.request.get("project"),
-            state=state,
-            target=change.get("target_provision_state", node.target_provision_state),
-            seconds=(now - operation.created_at).total_seconds(),
-        )
 
 
 def tell_transition(task: Task, session: Session, event: str, state: str) -> None:
@@ -304,17 +323,25 @@ def tell_transition(task: Task, session: Session, event: str, state: str) -> Non
     task.tell(session, "state", f"{old} -> {state}", {"from": old, "to": state, "event": event})
 
 
+def _begun(now: datetime.datetime) -> dict[str, Any]:
+    return {"state": operations.RUNNING, "started_at": now}
+
+
 def _done(result: dict[str, Any], now: datetime.datetime) -> dict[str, Any]:
-    return {"state": operations.DONE, "finished_at": now, "result": result, "cursor": {}}
+    values: dict[str, Any] = {"result": result, "cursor": {}, "error": None}
+    return {"state": operations.DONE, "finished_at": now, **values}
 
 
 def _failed(error: str, now: datetime.datetime) -> dict[str, Any]:
     return {"state": operations.FAILED, "error": error, "finished_at": now}
 
 
-def _rests(node: Node, operation: Operation) -> bool:
-    """Whether the operation is to stay where it is until an operator says so."""
-    if operation.abort_requested:
-        return False  # An operator has.
+def rests(node: Any, operation: Any) -> bool:
+    """Whether the operation is to stay where it is until an operator says so.
+
+    Both may be rows that have the columns in question.
+    """
+    if operation.abort_requested or operation.state in operations.ENDING:
+        return False  # An operator has, or there is nothing left to be said.
     waits = node.provision_state in states.WAITING
-    return node.provision_state in states.HOLDING or (waits and node.maintenance)
+    return node.provision_state in states.HOLDING or bool(waits and node.maintenance)

@@ -32,9 +32,9 @@ class Wish:
         return self.session.scalars(query).all()
 
 
-def own(step: str) -> StepSpec:
+def own(step: str, **args: Any) -> StepSpec:
     """A step of the conductor's own."""
-    return StepSpec("conductor", step, source="conductor")
+    return StepSpec("conductor", step, source="conductor", args=args)
 
 
 def validate_boot(node: Node, driver: Driver) -> None:

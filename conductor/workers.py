@@ -13,12 +13,23 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+from drophammer import trace
 from drophammer.errors import Unavailable
 
 LOG = logging.getLogger(__name__)
 QUEUED_PER_THREAD = 16
+RETRY_SECONDS = 1.0
+
+
+@dataclass
+class _Job:
+    function: Callable[..., None]
+    args: tuple[Any, ...]
+    request: str
+    refused: bool = False
 
 
 class Workers:
@@ -48,12 +59,35 @@ class Workers:
                 )
 
     def submit(self, function: Callable[..., None], *args: Any) -> None:
-        """Run ``function`` as soon as a thread is free. Silently dropped while stopping."""
+        """Run ``function`` as soon as a thread is free. Silently dropped while stopping.
+
+        Raises Unavailable when the system gives the pool no thread; it is never run then.
+        """
         with self._changed:
             if self._stopping:
                 return
+            job = _Job(function, args, trace.request())
             self._pending += 1
-            self._pool.submit(self._run, function, args)
+            try:
+                self._pool.submit(self._run, job)
+            except RuntimeError as error:
+                # The pool has queued it all the same: its other threads are to leave it alone.
+                # None has looked at it yet, because we hold the lock.
+                job.refused = True
+                self._pending -= 1
+                raise Unavailable(
+                    f"This conductor could not start a thread for the work ({error}); try again "
+                    "in a moment."
+                ) from error
+
+    def depths(self) -> dict[str, int]:
+        """How much is running, how much waits for a thread, and how much for its time."""
+        with self._changed:
+            return {
+                "running": self._running,
+                "queued": self._pending - self._running,
+                "later": len(self._due),
+            }
 
     def later(self, seconds: float, function: Callable[..., None], *args: Any) -> None:
         """Run ``function`` in ``seconds``; until then it costs no thread."""
@@ -77,11 +111,14 @@ class Workers:
         with self._changed:
             return self._changed.wait_for(lambda: self._running == 0, timeout=seconds)
 
-    def _run(self, function: Callable[..., None], args: tuple[Any, ...]) -> None:
+    def _run(self, job: _Job) -> None:
         with self._changed:
+            if job.refused:
+                return
             self._running += 1
         try:
-            function(*args)
+            with trace.carried(job.request):
+                job.function(*job.args)
         except BaseException:
             LOG.exception("work ended unexpectedly")
         finally:
@@ -98,4 +135,9 @@ class Workers:
                 if self._stopping:
                     return
                 _, _, function, args = heapq.heappop(self._due)
-            self.submit(function, *args)
+            try:
+                self.submit(function, *args)
+            except Unavailable as error:
+                # Nobody else knows of it: it is tried again for as long as that takes.
+                LOG.warning("%s", error.message)
+                self.later(RETRY_SECONDS, function, *args)

@@ -7,12 +7,25 @@ disturbs whoever holds the node.
 from __future__ import annotations
 
 import datetime
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import CursorResult, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
+from drophammer import portable
 from drophammer.model import Agent
+
+_AGENTS: Any = Agent.__table__
+_BEAT = (
+    update(_AGENTS)
+    .where(_AGENTS.c.node_id == bindparam("node"), _AGENTS.c.token == bindparam("held"))
+    .values(
+        beats=_AGENTS.c.beats + 1,
+        last_beat=bindparam("now"),
+        **{name: bindparam(name) for name in ("url", "version", "certificate")},
+    )
+)
 
 
 def get(session: Session, node_id: int, *, lock: bool = False) -> Agent | None:
@@ -30,28 +43,16 @@ def give_token(session: Session, node_id: int, token: str, *, known: bool) -> No
         session.execute(insert(Agent).values(node_id=node_id, **values))
 
 
-def beat(
-    session: Session,
-    node_id: int,
-    *,
-    token: str,
-    url: str | None,
-    version: str,
-    certificate: str | None,
-    now: datetime.datetime,
-) -> bool:
-    """Note a heartbeat. False when ``token`` is no longer the node's (it was rebooted)."""
-    values = {"url": url, "version": version, "certificate": certificate, "last_beat": now}
-    return (
-        session.execute(
-            update(Agent)
-            .where(Agent.node_id == node_id, Agent.token == token)
-            .values(beats=Agent.beats + 1, **values)
-            .returning(Agent.node_id)
-            .execution_options(synchronize_session=False)
-        ).scalar_one_or_none()
-        is not None
-    )
+def beat(session: Session, beats: Sequence[Mapping[str, Any]], now: datetime.datetime) -> bool:
+    """Note heartbeats: ``node``, the token that it ``held``, and the agent's columns.
+
+    False when one of the nodes no longer holds that token, because it was rebooted; the
+    caller's transaction must not be committed then.
+    """
+    # In one order, so that those who write several rows do not wait for each other.
+    rows = [{**row, "now": now} for row in sorted(beats, key=lambda row: int(row["node"]))]
+    done = cast(CursorResult[Any], session.execute(_BEAT, rows))
+    return done.rowcount == len(rows)
 
 
 def nudge(session: Session, node_id: int) -> None:
@@ -81,14 +82,10 @@ def forget(session: Session, node_id: int, *, starting: bool) -> None:
     }
     if starting:
         values["beats"] = 0
-    known = session.execute(
-        update(Agent)
-        .where(Agent.node_id == node_id)
-        .values(**values)
-        .returning(Agent.node_id)
-        .execution_options(synchronize_session=False)
-    ).scalar_one_or_none()
-    if known is None and starting:
+    known = portable.changed(
+        session, update(Agent).where(Agent.node_id == node_id).values(**values)
+    )
+    if not known and starting:
         session.execute(insert(Agent).values(node_id=node_id, **values))
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import delete, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from drophammer import candidates, nodes, states, unique
+from drophammer import candidates, nodes, portable, states, unique
 from drophammer.candidates import ACTIVE, ALLOCATING, ERROR, Choice
 from drophammer.errors import Conflict, Invalid, NotFound
 from drophammer.identity import normal_uuid
@@ -204,14 +204,12 @@ def _settled(
     why: str | None = None,
 ) -> bool:
     """Let a waiting allocation be something else. False when it does not wait any more."""
-    query = (
+    return portable.changed(
+        session,
         update(Allocation)
         .where(Allocation.uuid == allocation["uuid"], Allocation.state == ALLOCATING)
-        .values(state=state, last_error=why, updated_at=now)
-        .returning(Allocation.id)
-        .execution_options(synchronize_session=False)
+        .values(state=state, last_error=why, updated_at=now),
     )
-    return session.execute(query).scalar_one_or_none() is not None
 
 
 def _take(session: Session, allocation: Row, node: Row, now: datetime.datetime) -> str:
@@ -230,18 +228,16 @@ def _take(session: Session, allocation: Row, node: Row, now: datetime.datetime) 
             instance_info={**node["instance_info"], "traits": allocation["traits"]},
             updated_at=now,
         )
-        .returning(Node.uuid)
-        .execution_options(synchronize_session=False)
     )
     try:
-        taken = session.execute(query).scalar_one_or_none()
+        taken = portable.changed(session, query)
     except IntegrityError as error:
         if unique.collided(error, "nodes", ("instance_uuid",)) is None:
             raise
         raise Conflict(f"Instance {uuid} is already associated with another node.") from error
-    if taken is None:
+    if not taken:
         raise Conflict(f"Node {node['uuid']} was taken by somebody else just now; try again.")
-    return taken
+    return str(node["uuid"])
 
 
 def _check_in_use(node: Row) -> None:

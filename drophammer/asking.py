@@ -11,9 +11,17 @@ import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
+
+# MariaDB would have to be told so, and then that it is over, in statements of their own.
+_ALONE: dict[str, dict[str, Any]] = {
+    "sqlite": {"drophammer_begin": None},
+    "postgresql": {"isolation_level": "AUTOCOMMIT"},
+    "mariadb": {},
+}
 
 
 class Asker:
@@ -21,8 +29,7 @@ class Asker:
 
     def __init__(self, engine: Engine) -> None:
         self._keeps = engine.dialect.name == "sqlite"
-        alone = {"drophammer_begin": None} if self._keeps else {"isolation_level": "AUTOCOMMIT"}
-        self._engine = engine.execution_options(**alone)
+        self._engine = engine.execution_options(**_ALONE[engine.dialect.name])
         self._own = threading.local()
         self._kept: weakref.WeakSet[Connection] = weakref.WeakSet()
         self._lock = threading.Lock()

@@ -12,74 +12,86 @@ from __future__ import annotations
 
 import concurrent.futures
 import json
-import logging
 import threading
-from collections.abc import Callable
 from typing import Any, Protocol
 
 from oslo_config import cfg
 
-from drophammer import errors
+from drophammer import errors, trace
+from drophammer.bus_answer import Request, answer
+from drophammer.clock import Clock, SystemClock
+from drophammer.model import new_uuid
 
-LOG = logging.getLogger(__name__)
 CALL_SECONDS = 60.0
+
+
+class Unanswered(errors.DeadlineExceeded):
+    """Nobody answers any more; ``request`` is by what the work is known if it was begun.
+
+    It cannot be begun after this has been raised.
+    """
+
+    def __init__(self, message: str, request: str = "") -> None:
+        super().__init__(message)
+        self.request = request
 
 
 class Served(Protocol):
     """An endpoint that takes calls until it is stopped."""
 
-    def stop(self) -> None: ...
+    def stop(self) -> None:
+        """Take no more calls, end those that have been taken, answer them."""
 
 
 class Bus(Protocol):
-    """How one role reaches another. ``topic`` is the role's name, e.g. "conductor"."""
+    """How one role reaches another.
 
-    def call(self, topic: str, method: str, /, **arguments: Any) -> Any:
-        """Run ``method`` on one server of ``topic`` and return its result, or raise its error.
+    An address is a topic, such as "conductor", or "topic@server" for one server of it.
+    """
 
-        Raises Unavailable when nobody serves the topic, DeadlineExceeded when no
-        answer comes within a minute.
+    def call(self, address: str, method: str, /, **arguments: Any) -> Any:
+        """Run ``method`` on one server of ``address`` and return its result, or raise its error.
+
+        Raises Unavailable when nobody serves it, or the bus does not work: then nothing has
+        been done nor will be. Raises Unanswered when that is not known.
         """
 
-    def cast(self, topic: str, method: str, /, **arguments: Any) -> None:
-        """Have ``method`` run on one server of ``topic``; its result and errors are dropped."""
+    def cast(self, address: str, method: str, /, **arguments: Any) -> None:
+        """Have ``method`` run on one server of ``address``; its result and errors are dropped.
+
+        Only for what somebody would do sooner or later anyway: it may get lost.
+        """
 
     def serve(self, topic: str, endpoint: object, host: str) -> Served:
         """Let ``endpoint`` answer for ``topic``."""
+
+    def trouble(self) -> str:
+        """Why calls cannot be made at present; empty when nothing is known to be wrong."""
 
     def close(self) -> None:
         """Let go of connections and threads."""
 
 
-def connect(url: str, conf: cfg.ConfigOpts) -> Bus:
+def connect(
+    url: str, conf: cfg.ConfigOpts, *, clock: Clock | None = None, signing_key: str = ""
+) -> Bus:
     """The bus that ``url`` names: ``local://``, or any oslo.messaging transport URL.
 
     ``conf`` is for oslo.messaging's own options and must not hold ours: it declares
-    some of the same names.
+    some of the same names. ``clock`` is one that all who share the bus go by.
     """
     if url.startswith("local:"):
         return LocalBus()
     # Imported here: it costs the embedded mode half a second and 30 MB for nothing.
     from drophammer.bus_oslo import OsloBus
 
-    return OsloBus(conf, url)
+    return OsloBus(conf, url, clock=clock or SystemClock(), key=signing_key)
 
 
-def answer(endpoint: object, method: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Run a method of an endpoint; the result or the error as plain JSON."""
-    function: Callable[..., Any] | None = getattr(endpoint, method, None)
-    if method.startswith("_") or function is None:
-        return {"error": "Unsupported", "message": f"The bus method {method!r} does not exist."}
-    try:
-        return {"result": function(**arguments)}
-    except errors.DrophammerError as error:
-        return {"error": type(error).__name__, "message": error.message}
-    except Exception:
-        LOG.exception("bus method %s failed unexpectedly", method)
-        return {
-            "error": "DrophammerError",
-            "message": f"The service failed unexpectedly in {method}; its log has the details.",
-        }
+def split(address: str) -> tuple[str, str]:
+    """Topic and server of an address; the server is empty when any will do."""
+    topic, _, server = address.partition("@")
+    return topic, server
 
 
 def result_of(told: dict[str, Any]) -> Any:
@@ -97,25 +109,34 @@ class LocalBus:
         self._lock = threading.Lock()
         self._served: dict[str, _LocalServer] = {}
 
-    def call(self, topic: str, method: str, /, **arguments: Any) -> Any:
-        future = self._server(topic).submit(method, json.dumps(arguments))
+    def call(self, address: str, method: str, /, **arguments: Any) -> Any:
+        topic, _ = split(address)
+        request = Request(new_uuid(), trace=trace.request())
+        future = self._server(topic).submit(method, json.dumps(arguments), request)
         try:
             return result_of(json.loads(future.result(timeout=CALL_SECONDS)))
         except concurrent.futures.TimeoutError:
-            raise errors.DeadlineExceeded(
-                f"No answer from {topic} to {method} within {CALL_SECONDS:.0f} s."
+            future.cancel()
+            raise Unanswered(
+                f"No answer from {topic} to {method} within {CALL_SECONDS:.0f} s.", request.uuid
             ) from None
         except concurrent.futures.CancelledError:
             raise nobody(topic) from None
 
-    def cast(self, topic: str, method: str, /, **arguments: Any) -> None:
-        self._server(topic).submit(method, json.dumps(arguments))
+    def cast(self, address: str, method: str, /, **arguments: Any) -> None:
+        topic, _ = split(address)
+        self._server(topic).submit(
+            method, json.dumps(arguments), Request(new_uuid(), trace=trace.request())
+        )
 
     def serve(self, topic: str, endpoint: object, host: str) -> Served:
         server = _LocalServer(endpoint, self._threads, topic)
         with self._lock:
             self._served[topic] = server
         return server
+
+    def trouble(self) -> str:
+        return ""
 
     def close(self) -> None:
         with self._lock:
@@ -137,14 +158,16 @@ class _LocalServer:
         self._endpoint = endpoint
         self._pool = concurrent.futures.ThreadPoolExecutor(threads, f"bus-{topic}")
 
-    def submit(self, method: str, arguments: str) -> concurrent.futures.Future[str]:
+    def submit(
+        self, method: str, arguments: str, request: Request
+    ) -> concurrent.futures.Future[str]:
         try:
-            return self._pool.submit(self._run, method, arguments)
+            return self._pool.submit(self._run, method, arguments, request)
         except RuntimeError:
             raise nobody(self._topic) from None
 
-    def _run(self, method: str, arguments: str) -> str:
-        return json.dumps(answer(self._endpoint, method, json.loads(arguments)))
+    def _run(self, method: str, arguments: str, request: Request) -> str:
+        return json.dumps(answer(self._endpoint, method, json.loads(arguments), request))
 
     def stop(self) -> None:
         self.stopped = True

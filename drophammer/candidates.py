@@ -69,6 +69,7 @@ def _obstacles(wanted: Mapping[str, Any]) -> dict[str, ColumnElement[bool]]:
         "not in state available": Node.provision_state != states.AVAILABLE,
         "retired": Node.retired.is_(True),
         "of unknown power state": Node.power_state.is_(None),
+        "with a fault": Node.fault.is_not(None),
     }
     if owner := wanted.get("owner"):
         found[f"neither owned by nor lent to {owner}"] = and_(

@@ -82,9 +82,11 @@ class DeadlineExceeded(Unavailable):
 
 
 class HardwareError(DrophammerError):
-    """A machine or its controller did not do what it was told."""
+    """A machine or its controller did not do what it was told.
 
-    status = 502
+    500, as clients know it: a 502 would be that of a proxy whose service is down, and a
+    503 they send again at once.
+    """
 
 
 class BmcUnreachable(HardwareError):

@@ -78,13 +78,14 @@ class Snapshot:
 
     def served_by(self, host: str) -> list[tuple[str, str]]:
         """(group, driver) of the nodes whose ``conductor`` reads ``host``."""
-        return [
-            (group, driver)
+        served = {
+            (group, driver): None
             for name, group, types in self.conductors
             if name == host
             for driver in types
             if self.conductor_of(driver, group) == host
-        ]
+        }
+        return list(served)
 
     def _having(self, name: str, group: str | None) -> list[tuple[str, Mapping[str, Any]]]:
         return [
@@ -104,7 +105,7 @@ class Snapshot:
                 enabled[kind] = tuple(dict.fromkeys(names))
                 defaults.setdefault(kind, interfaces.get("default"))
             properties.update(told.get("properties", {}))
-        hosts = tuple(host for host, _ in having)
+        hosts = tuple(dict.fromkeys(host for host, _ in having))
         return HardwareType(name, hosts, enabled, defaults, properties)
 
 
@@ -153,25 +154,28 @@ class Hardware:
 
 
 def conductor_page(session: Session, page: Page) -> Sequence[Conductor]:
-    """Some conductors, dead ones too. Raises NotFound when the marker names none."""
+    """Some conductors, dead ones too, one per host name.
+
+    Raises NotFound when the marker names none.
+    """
     columns = Conductor.__table__.columns
     key, row_id = columns[page.sort_key], columns["id"]
     after = None
     if page.marker is not None:
         place = session.execute(
-            select(key, row_id).where(Conductor.hostname == page.marker)
+            select(key, row_id).where(Conductor.hostname == page.marker, conductors.latest())
         ).one_or_none()
         if place is None:
             raise _no_conductor(page.marker)
         after = (place[0], place[1])
-    return pages.read(
-        lambda part: session.scalars(part).all(), select(Conductor), page, key, row_id, after
-    )
+    query = select(Conductor).where(conductors.latest())
+    return pages.read(lambda part: session.scalars(part).all(), query, page, key, row_id, after)
 
 
 def conductor_by_host(session: Session, host: str) -> Conductor:
     """One conductor. Raises NotFound."""
-    row = session.scalars(select(Conductor).where(Conductor.hostname == host)).one_or_none()
+    query = select(Conductor).where(Conductor.hostname == host, conductors.latest())
+    row = session.scalars(query).one_or_none()
     if row is None:
         raise _no_conductor(host)
     return row

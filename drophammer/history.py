@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import datetime
+from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from drophammer.model import HistoryEntry, new_uuid
 from drophammer.rows import Rows
+from drophammer.text import readable
 
 ERROR, INFO = "ERROR", "INFO"
+# Not the class: statements on it go through the ORM, which is twice as slow.
+_HISTORY: Any = HistoryEntry.__table__
 
 HISTORY = Rows(
     HistoryEntry,
@@ -36,21 +40,22 @@ def record(
     seconds: float,
 ) -> None:
     """Add one entry. ``event_type`` is the kind of work; ``seconds`` is how long it took."""
-    session.add(
-        HistoryEntry(
-            uuid=new_uuid(),
-            node_id=node_id,
-            created_at=at,
-            severity=severity,
-            event_type=event_type,
-            event=event,
-            conductor=conductor,
-            user=user,
-            project=project,
-            state=state,
-            target_provision_state=target,
-            duration_seconds=round(max(0.0, seconds), 3),
-        )
+    session.execute(
+        insert(_HISTORY),
+        {
+            "uuid": new_uuid(),
+            "node_id": node_id,
+            "created_at": at,
+            "severity": severity,
+            "event_type": event_type,
+            "event": readable(event),
+            "conductor": conductor,
+            "user": user,
+            "project": project,
+            "state": state,
+            "target_provision_state": target,
+            "duration_seconds": round(max(0.0, seconds), 3),
+        },
     )
 
 

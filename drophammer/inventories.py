@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from drophammer import upsert
 from drophammer.model import Inventory, JSONObject
+
+_TABLE: Any = Inventory.__table__
 
 
 def put(
@@ -18,9 +22,8 @@ def put(
     now: datetime.datetime,
 ) -> None:
     """Store what was found; an earlier inspection's data gives way."""
-    session.merge(
-        Inventory(node_id=node_id, inventory=inventory, plugin_data=plugin_data, created_at=now)
-    )
+    values = {"inventory": inventory, "plugin_data": plugin_data, "created_at": now}
+    upsert.put(session, _TABLE, {"node_id": node_id, **values})
 
 
 def of_node(session: Session, node_id: int) -> Inventory | None:

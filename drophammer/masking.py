@@ -1,13 +1,14 @@
 """Hides secrets in what is shown: by the names of keys, at any depth, and in URLs.
 
 Used by the API's one serializer for every answer, so no verb can forget it, and
-for what an agent is told of its node.
+for what an agent is told of its node; for texts, which have no names, see ``scrub``.
 """
 
 from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterator
 from typing import Any
 
 MASK = "******"
@@ -47,6 +48,10 @@ _PUBLIC = ("public", "authorized")
 _WHOLE = frozenset({"image_url", "ipmi_hex_kg_key", "snmp_auth_key", "snmp_priv_key"})
 # The password before the host of a URL.
 _LOGIN = re.compile(r"(://[^\s/?#:@]*:)[^\s/?#]*@")
+# What a URL is asked with: signed URLs have their signature there.
+_QUERY = re.compile(r"(https?://[^\s?'\"<>]*\?)[^\s'\"<>)]*")
+# Shorter ones would be found in words that give nothing away.
+_LEAST_SECRET = 4
 # The same names come again and again; long ones are made up, and not worth their memory.
 _KEPT_LENGTH = 64
 
@@ -60,6 +65,28 @@ def mask(value: Any) -> Any:
     if isinstance(value, str) and "@" in value:
         return _LOGIN.sub(rf"\1{MASK}@", value)
     return value
+
+
+def scrub(text: str, *known: Any) -> str:
+    """``text`` without the secrets that ``known`` holds (as ``mask`` finds them) or a URL shows.
+
+    For what came back from a machine, which may repeat what it was told.
+    """
+    for secret in sorted(set(_secrets(known)), key=len, reverse=True):
+        # As a whole word: "Check ipmi_password" gives no password away.
+        text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", lambda match: MASK, text)
+    return _QUERY.sub(r"\1***", _LOGIN.sub(rf"\1{MASK}@", text))
+
+
+def _secrets(value: Any, *, secret: bool = False) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _secrets(inner, secret=secret or is_secret(key))
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _secrets(inner, secret=secret)
+    elif secret and isinstance(value, str) and len(value) >= _LEAST_SECRET:
+        yield value
 
 
 def unmask(new: Any, old: Any) -> Any:

@@ -29,13 +29,13 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from drophammer import pages, states, unique
+from drophammer import direct, pages, portable, states, unique
 from drophammer.errors import Conflict, NodeLocked, NotFound
 from drophammer.identity import normal_uuid
 from drophammer.model import Agent, Allocation, Node, NodeTrait, Port
 from drophammer.pages import Page
 from drophammer.rows import NODES, SELECTS, mapped
-from drophammer.store import Reader, locked_message
+from drophammer.store import Reader, held, locked_message
 from drophammer.stored import as_stored
 
 Row = dict[str, Any]
@@ -81,7 +81,6 @@ FILTERS: dict[str, Callable[[Any], ColumnElement[bool]]] = {
     "maintenance": lambda yes: Node.maintenance.is_(yes),
     "owner": lambda project: Node.owner == project,
     "parent_node": lambda uuid: _equal(Node.parent_node, uuid),
-    "project": lambda project: or_(Node.owner == project, Node.lessee == project),
     "provision_state": lambda state: Node.provision_state == state,
     "resource_class": lambda name: Node.resource_class == name,
     "retired": lambda yes: Node.retired.is_(yes),
@@ -89,7 +88,8 @@ FILTERS: dict[str, Callable[[Any], ColumnElement[bool]]] = {
     "shard": lambda names: Node.shard.in_(names),
     "sharded": lambda yes: _set(Node.shard, yes),
 }
-"""How a list can be narrowed: name of the filter to its condition."""
+"""How a list can be narrowed: name of the filter to its condition. ``project``: owner or lessee."""
+_OF_PROJECT = (Node.owner, Node.lessee)
 
 
 def find(
@@ -108,10 +108,24 @@ def find(
     wanted = normal_uuid(ident)
     by = "name" if wanted is None else "uuid"
     query = _finding(by, lock, frozenset(columns), frozenset(stored))
-    found = mapped(session.execute(query, {"ident": wanted or ident}))
+    found = direct.rows(session, query, {"ident": wanted or ident})
     if not found:
         raise not_found(ident)
     return found[0]
+
+
+def find_all(session: Reader, idents: Collection[str], columns: Collection[str]) -> dict[str, Row]:
+    """Nodes by what each was called, a UUID (any spelling) or a name. Unknown ones are left out."""
+    uuids = {ident: uuid for ident in idents if (uuid := normal_uuid(ident)) is not None}
+    names = [ident for ident in idents if ident not in uuids]
+    query = _select(frozenset(columns) | {"name"})
+    either = [NODES.c.uuid.in_(set(uuids.values()))] if uuids else []
+    either += [NODES.c.name.in_(names)] if names else []
+    found = mapped(session.execute(query.where(or_(*either))))
+    by_uuid, by_name = ({row[key]: row for row in found} for key in ("uuid", "name"))
+    called = {ident: by_uuid.get(uuid) for ident, uuid in uuids.items()}
+    called |= {name: by_name.get(name) for name in names}
+    return {ident: row for ident, row in called.items() if row is not None}
 
 
 def by_id(
@@ -139,8 +153,11 @@ def page(
             raise not_found(page.marker)
         after = (place[0], place[1])
     query = _select(frozenset(columns), frozenset(stored))
-    query = query.where(*(FILTERS[name](value) for name, value in filters.items()))
-    return pages.read(lambda part: mapped(session.execute(part)), query, page, key, row_id, after)
+    query = query.where(*(FILTERS[n](value) for n, value in filters.items() if n != "project"))
+    either = [column == filters["project"] for column in _OF_PROJECT if "project" in filters]
+    return pages.read(
+        lambda part: mapped(session.execute(part)), query, page, key, row_id, after, either
+    )
 
 
 def by_uuid(session: Session, uuid: str, columns: Collection[str]) -> Sequence[Row]:
@@ -213,40 +230,34 @@ def remove(session: Session, node_id: int) -> None:
         session.execute(delete(Allocation).where(Allocation.uuid == row.allocation_uuid))
 
 
-def touch(session: Session, node_id: int, now: datetime.datetime) -> bool:
-    """Note life in a wait state. False when the node is not in one at this moment.
+def touch(session: Session, node_ids: Collection[int], now: datetime.datetime) -> set[int]:
+    """Note life in a wait state; returns those nodes that are in one at this moment.
 
-    Must come after the write to the agent's row, in the same transaction: a worker
+    Must come after the write to the agents' rows, in the same transaction: a worker
     that is about to give the node back locks that row first and then either sees
     the new beat, or is seen here to have given the node back.
     """
-    return (
-        session.execute(
-            update(Node)
-            .where(Node.id == node_id, Node.provision_state.in_(states.WAITING))
-            .values(provision_updated_at=now)
-            .returning(Node.id)
-            .execution_options(synchronize_session=False)
-        ).scalar_one_or_none()
-        is not None
-    )
+    waiting = and_(NODES.c.id.in_(node_ids), NODES.c.provision_state.in_(states.WAITING))
+    noted = update(NODES).values(provision_updated_at=now)
+    return set(portable.update_some(session, noted, waiting, NODES.c.id))
 
 
 def check_free(row: Mapping[str, Any], now: datetime.datetime) -> None:
     """Raise NodeLocked when somebody holds the node. ``row`` has the lease columns."""
-    if holder(row, now) is not None:
-        raise NodeLocked(locked_message(row["uuid"], row["lease_host"], row["lease_purpose"]))
+    if held(row, now):
+        raise NodeLocked(
+            locked_message(row["uuid"], row["lease_host"], row["lease_purpose"], row["lease_since"])
+        )
 
 
 def holder(row: Mapping[str, Any], now: datetime.datetime) -> str | None:
     """Host name of whoever holds the node's lease; None when it is free or has run out."""
-    expires = row["lease_expires"]
-    if row["lease_owner"] is None or expires is None or expires < now:
-        return None
-    return str(row["lease_host"] or "unknown")
+    return str(row["lease_host"] or "unknown") if held(row, now) else None
 
 
-LEASE_COLUMNS = frozenset({"lease_owner", "lease_host", "lease_purpose", "lease_expires"})
+LEASE_COLUMNS = frozenset(
+    {"lease_owner", "lease_host", "lease_purpose", "lease_since", "lease_expires"}
+)
 
 
 def not_found(ident: str) -> NotFound:

@@ -7,14 +7,40 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
+from drophammer.errors import NotFound
 from drophammer.model import Operation, Step, new_uuid
 
 RUNNING, WAITING, DONE, FAILED, ABORTED = "running", "waiting", "done", "failed", "aborted"
+# It has gone wrong, or has been broken off: only what comes after is still to be done.
+FAILING, ABORTING = "failing", "aborting"
 PENDING = "pending"
-UNFINISHED = (RUNNING, WAITING)
+ENDING = (FAILING, ABORTING)
+# What data may be destroyed on.
+ALL_DISKS, ROOT_DEVICE, RAID_VOLUMES = "all disks", "root device", "RAID volumes"
+UNFINISHED = (RUNNING, WAITING, *ENDING)
+
+
+_PROGRESS_OF_STEP = ("state", "cursor", "result", "error", "started_at", "finished_at")
+# Not the classes: statements on them go through the ORM, which is twice as slow.
+_STEPS: Any = Step.__table__
+_INSERT_STEPS = insert(_STEPS)
+_SET_STEPS = (
+    update(_STEPS)
+    .where(_STEPS.c.operation_id == bindparam("of"), _STEPS.c.position == bindparam("at"))
+    .values({name: bindparam(name) for name in _PROGRESS_OF_STEP})
+)
+
+_OPERATIONS: Any = Operation.__table__
+_INSERT_OPERATION = insert(_OPERATIONS).returning(_OPERATIONS.c.id)
+PROGRESS = ("progress_done", "progress_total", "progress_message", "progress_at")
+_SET_PROGRESS = (
+    update(_OPERATIONS)
+    .where(_OPERATIONS.c.id == bindparam("of"))
+    .values({name: bindparam(name) for name in PROGRESS})
+)
 
 
 @dataclass(frozen=True)
@@ -26,9 +52,10 @@ class StepSpec:
     agent, template, user. Highest ``priority`` first, 0 only when somebody names the
     step; the conductor's own steps keep their place in the list.
 
-    ``argsinfo`` and ``requires_ramdisk`` describe a step on offer and are not
-    journalled: per argument {"description": text, "required": bool}, and whether the
-    step can only run while the ramdisk does.
+    The rest describes a step to those who plan and is not journalled. ``argsinfo``: per
+    argument {"description": text, "required": bool}. ``requires_ramdisk``: it can only run
+    while the ramdisk does. ``destroys``: on what it destroys data, such as ALL_DISKS.
+    ``origin``: the name of the template that the step is from.
     """
 
     interface: str
@@ -40,6 +67,8 @@ class StepSpec:
     reboot_requested: bool = False
     argsinfo: Mapping[str, Any] = field(default_factory=dict)
     requires_ramdisk: bool = False
+    destroys: str = ""
+    origin: str = ""
 
     def row(self, operation_id: int, position: int) -> dict[str, Any]:
         """The step as the columns of a journal row."""
@@ -71,33 +100,39 @@ def create(
     request: dict[str, Any],
     steps: Sequence[StepSpec],
     now: datetime.datetime,
+    uuid: str | None = None,
 ) -> tuple[Operation, list[Step]]:
     """A new running operation with its steps in the given order, the first one begun.
 
     Begun in the same transaction: whether a worker has visited it already is not
-    told by that, but by what it has noted.
+    told by that, but by what it has noted. ``uuid``: of the request that it is for.
     """
-    operation = Operation(
-        uuid=new_uuid(),
-        node_id=node_id,
-        verb=verb,
-        flow=flow,
-        state=RUNNING,
-        position=0,
-        request=request,
-        abort_requested=False,
-        error=None,
-        created_at=now,
-        updated_at=None,
-        finished_at=None,
-    )
-    session.add(operation)
-    session.flush()
-    journal = [spec.row(operation.id, position) for position, spec in enumerate(steps)]
+    row = {
+        "uuid": uuid or new_uuid(),
+        "node_id": node_id,
+        "verb": verb,
+        "flow": flow,
+        "state": RUNNING,
+        "position": 0,
+        "request": request,
+        "abort_requested": False,
+        "error": None,
+        "created_at": now,
+        "updated_at": None,
+        "finished_at": None,
+    }
+    operation_id = session.execute(_INSERT_OPERATION, row).scalar_one()
+    operation = Operation(id=operation_id, **row)
+    journal = [spec.row(operation_id, position) for position, spec in enumerate(steps)]
     if journal:
         journal[0] |= {"state": RUNNING, "started_at": now}
-        session.execute(insert(Step), journal)
+        session.execute(_INSERT_STEPS, journal)
     return operation, [Step(**row) for row in journal]
+
+
+def exists(session: Session, uuid: str) -> bool:
+    """Whether there is an operation of this UUID."""
+    return session.scalar(select(Operation.id).where(Operation.uuid == uuid)) is not None
 
 
 def steps_of(session: Session, operation_ids: Sequence[int]) -> Sequence[Step]:
@@ -109,14 +144,22 @@ def steps_of(session: Session, operation_ids: Sequence[int]) -> Sequence[Step]:
     ).all()
 
 
-def of_node(session: Session, node_id: int, limit: int) -> Sequence[Operation]:
-    """The newest operations of a node, newest first."""
-    return session.scalars(
-        select(Operation)
-        .where(Operation.node_id == node_id)
-        .order_by(Operation.id.desc())
-        .limit(limit)
-    ).all()
+def of_node(
+    session: Session, node_id: int, limit: int, marker: str | None = None
+) -> Sequence[Operation]:
+    """The newest operations of a node, newest first; those before that of the UUID ``marker``.
+
+    Raises NotFound when the node has had no such operation.
+    """
+    query = select(Operation).where(Operation.node_id == node_id)
+    if marker is not None:
+        place = session.scalars(
+            select(Operation.id).where(Operation.uuid == marker, Operation.node_id == node_id)
+        ).one_or_none()
+        if place is None:
+            raise NotFound(f"This node has had no operation {marker}.")
+        query = query.where(Operation.id < place)
+    return session.scalars(query.order_by(Operation.id.desc()).limit(limit)).all()
 
 
 def replan(session: Session, operation_id: int, position: int, specs: Sequence[StepSpec]) -> None:
@@ -124,40 +167,76 @@ def replan(session: Session, operation_id: int, position: int, specs: Sequence[S
     session.execute(delete(Step).where(Step.operation_id == operation_id, Step.position > position))
     if specs:
         rows = [spec.row(operation_id, position + 1 + n) for n, spec in enumerate(specs)]
-        session.execute(insert(Step), rows)
+        session.execute(_INSERT_STEPS, rows)
 
 
 def set_values(session: Session, operation_id: int, values: dict[str, Any]) -> None:
     """Write columns of an operation."""
-    session.execute(update(Operation).where(Operation.id == operation_id).values(**values))
+    session.execute(update(_OPERATIONS).where(_OPERATIONS.c.id == operation_id).values(**values))
+
+
+def set_progress(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write how far operations have got: ``of`` is an operation's id, the rest its columns."""
+    if rows:
+        session.execute(_SET_PROGRESS, rows)
 
 
 def set_step(session: Session, step: Step, values: dict[str, Any]) -> None:
     """Write columns of a step."""
     session.execute(
-        update(Step)
-        .where(Step.operation_id == step.operation_id, Step.position == step.position)
+        update(_STEPS)
+        .where(_STEPS.c.operation_id == step.operation_id, _STEPS.c.position == step.position)
         .values(**values)
+    )
+
+
+def set_steps(session: Session, changes: Sequence[tuple[Step, Mapping[str, Any]]]) -> None:
+    """Write columns of several steps of one operation, in one statement."""
+    rows = [
+        {name: changed.get(name, getattr(step, name)) for name in _PROGRESS_OF_STEP}
+        | {"of": step.operation_id, "at": step.position}
+        for step, changed in changes
+    ]
+    session.execute(_SET_STEPS, rows)
+
+
+def request_abort(session: Session, operation_id: int, request: dict[str, Any]) -> None:
+    """Have the operation end after its present step; ``request`` says besides who wants that.
+
+    Nor does it wait any more, for whoever looks for work that nobody does.
+    """
+    values = {"abort_requested": True, "request": request, "state": RUNNING}
+    set_values(session, operation_id, values)
+
+
+def wake(session: Session, node_id: int) -> None:
+    """Let the node's operation not wait any more: what it waited for has been written."""
+    session.execute(
+        update(Operation)
+        .where(Operation.node_id == node_id, Operation.state == WAITING)
+        .values(state=RUNNING)
         .execution_options(synchronize_session=False)
     )
 
 
-def request_abort(session: Session, operation_id: int) -> None:
-    """Have the operation end after its present step."""
-    set_values(session, operation_id, {"abort_requested": True})
+def give_up(session: Session, operation_id: int, text: str, now: datetime.datetime) -> None:
+    """End an operation in whose place another one begins, with the step that it was in.
 
-
-def give_up(session: Session, operation_id: int, now: datetime.datetime) -> None:
-    """End an operation in whose place another one begins, with the step that it was in."""
+    ``text`` says so.
+    """
     session.execute(
         update(Step)
         .where(Step.operation_id == operation_id, Step.state == RUNNING)
-        .values(state=FAILED, error="Given up for another operation.", finished_at=now)
+        .values(state=FAILED, error=text, finished_at=now)
     )
-    set_values(session, operation_id, {"state": ABORTED, "finished_at": now})
+    set_values(session, operation_id, {"state": ABORTED, "error": text, "finished_at": now})
 
 
-def count_unfinished(session: Session, flows: Sequence[str]) -> int:
-    """How many operations of some flows are under way, for the concurrency limits."""
-    query = select(func.count()).where(Operation.flow.in_(flows), Operation.state.in_(UNFINISHED))
+def count_unfinished(session: Session, flows: Sequence[str], *, besides: int) -> int:
+    """How many operations of some flows are under way on nodes ``besides`` one."""
+    query = select(func.count()).where(
+        Operation.flow.in_(flows),
+        Operation.state.in_(UNFINISHED),
+        Operation.node_id != besides,
+    )
     return session.execute(query).scalar_one()

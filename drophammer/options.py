@@ -24,6 +24,34 @@ _DEFAULT: list[cfg.Opt] = [
         choices=["DEBUG", "INFO", "WARNING", "ERROR"],
         help="How much is logged. DEBUG shows every request to and from machines.",
     ),
+    cfg.StrOpt(
+        "notification_level",
+        choices=["debug", "info", "warning", "error", "critical"],
+        help="From which level on other services are notified of what happens; needs a driver "
+        "in [oslo_messaging_notifications] too. Unset: they are not.",
+    ),
+    cfg.ListOpt(
+        "versioned_notifications_topics",
+        default=["ironic_versioned_notifications"],
+        help="Topics that notifications are sent to. Name several when several services are to "
+        "get all of them.",
+    ),
+    cfg.StrOpt(
+        "log_format",
+        default="text",
+        choices=["text", "json"],
+        help="How log lines look. Set json when programs read them.",
+    ),
+]
+
+_BUS: list[cfg.Opt] = [
+    cfg.StrOpt(
+        "signing_key",
+        default="",
+        secret=True,
+        help="Set it to the same long random text on all hosts, and messages between roles that "
+        "are not signed with it are refused. Empty: whoever may use the broker is believed.",
+    ),
 ]
 
 _DATABASE: list[cfg.Opt] = [
@@ -35,4 +63,8 @@ _DATABASE: list[cfg.Opt] = [
     ),
 ]
 
-GROUPS: list[tuple[str, list[cfg.Opt]]] = [("DEFAULT", _DEFAULT), ("database", _DATABASE)]
+GROUPS: list[tuple[str, list[cfg.Opt]]] = [
+    ("DEFAULT", _DEFAULT),
+    ("database", _DATABASE),
+    ("bus", _BUS),
+]

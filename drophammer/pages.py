@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Select, bindparam, tuple_
+from sqlalchemy import ColumnElement, Select, bindparam, select, tuple_, union
 
 T = TypeVar("T")
 
@@ -34,38 +34,69 @@ def read(
     key: Any,
     row_id: Any,
     after: tuple[Any, int] | None,
+    either: Sequence[ColumnElement[bool]] = (),
 ) -> list[T]:
     """The rows of the page out of ``query``, each statement run by ``run``.
 
-    ``after`` is (sort value, id) of the marker's row.
+    ``after`` is (sort value, id) of the marker's row. Of the conditions in ``either``, if
+    there are any, a row meets one or more.
     """
     found: list[T] = []
-    for part in _parts(query, page, key, row_id, after):
+    for part in _parts(page, key, row_id, after):
         if len(found) < page.limit:
-            found.extend(run(part.limit(page.limit - len(found))))
+            left = page.limit - len(found)
+            wanted = query.where(_among(query, part, row_id, either, left)) if either else query
+            found.extend(run(part.of(wanted).limit(left)))
     return found
 
 
-def _parts(
-    query: Select[Any], page: Page, key: Any, row_id: Any, after: tuple[Any, int] | None
-) -> list[Select[Any]]:
+@dataclass(frozen=True)
+class _Part:
+    """Which rows, and in which order."""
+
+    order: tuple[Any, ...]
+    where: tuple[ColumnElement[bool], ...] = ()
+
+    def of(self, query: Select[Any]) -> Select[Any]:
+        return query.where(*self.where).order_by(*self.order)
+
+
+def _parts(page: Page, key: Any, row_id: Any, after: tuple[Any, int] | None) -> list[_Part]:
     """Rows with a value and rows without, in the order in which the page has them."""
     ids = row_id.desc() if page.descending else row_id
     keys = key.desc() if page.descending else key
-    valued = query.order_by(ids) if key is row_id else query.order_by(keys, ids)
+    order = (ids,) if key is row_id else (keys, ids)
     if after is not None and after[0] is not None:
-        valued = valued.where(_beyond(page, key, row_id, *after))
-    elif key.nullable:
-        valued = valued.where(key.is_not(None))
+        valued = _Part(order, (_beyond(page, key, row_id, *after),))
+    else:
+        valued = _Part(order, (key.is_not(None),) if key.nullable else ())
     if not key.nullable:
         return [valued]
-    empty = query.where(key.is_(None)).order_by(ids)
+    empty = _Part((ids,), (key.is_(None),))
     if after is None:
         return [empty, valued] if page.descending else [valued, empty]
     if after[0] is not None:
         return [valued] if page.descending else [valued, empty]
-    empty = empty.where(_later(page, row_id, after[1]))
+    empty = _Part((ids,), (key.is_(None), _later(page, row_id, after[1])))
     return [empty, valued] if page.descending else [empty]
+
+
+def _among(
+    query: Select[Any],
+    part: _Part,
+    row_id: Any,
+    either: Sequence[ColumnElement[bool]],
+    limit: int,
+) -> ColumnElement[bool]:
+    """That a row is among the first that meet one of the conditions, each by its own index.
+
+    With an OR, a database reads all that meet either of them: 12 ms instead of 2 for 25 of
+    100,000 nodes.
+    """
+    ids = query.with_only_columns(row_id)
+    ways = (part.of(ids.where(condition)).limit(limit).subquery() for condition in either)
+    found: ColumnElement[bool] = row_id.in_(union(*(select(way.c[row_id.name]) for way in ways)))
+    return found
 
 
 def _beyond(page: Page, key: Any, row_id: Any, value: Any, last: int) -> ColumnElement[bool]:

@@ -10,7 +10,18 @@ import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Result, Select, Table, delete, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Result,
+    Select,
+    Table,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -39,6 +50,7 @@ NODE_COLUMNS: dict[str, Any] = {
     "lease_owner": NODES.c.lease_owner,
     "lease_host": NODES.c.lease_host,
     "lease_purpose": NODES.c.lease_purpose,
+    "lease_since": NODES.c.lease_since,
     "lease_expires": NODES.c.lease_expires,
 }
 
@@ -82,11 +94,13 @@ class Rows:
         stored: Collection[str] = (),
         *,
         lock: bool = False,
+        moves_to: str | None = None,
     ) -> Row:
         """One row by UUID (any spelling) or name. Raises NotFound.
 
         JSON columns in ``stored`` come as they are stored. ``lock`` keeps others from
-        changing the row, and its node, until the transaction ends.
+        changing the row, and its node, until the transaction ends; so does it for the
+        node with the UUID ``moves_to``, if it is there.
         """
         wanted = normal_uuid(ident)
         if wanted is None and not self.named:
@@ -97,8 +111,7 @@ class Rows:
         if lock:
             if self.of_node:
                 # The node first, in the order that everybody takes them.
-                owner = select(self.table.columns["node_id"]).where(this).scalar_subquery()
-                session.execute(select(Node.id).where(Node.id == owner).with_for_update())
+                session.execute(self._nodes_to_lock(this, moves_to))
             query = query.with_for_update(of=self.table)
         found = mapped(session.execute(query))
         if not found:
@@ -180,6 +193,13 @@ class Rows:
             return self.joined[name].label(name)
         column = self.table.columns[name]
         return as_stored(column) if name in stored else column
+
+    def _nodes_to_lock(self, this: ColumnElement[bool], moves_to: str | None) -> Select[Any]:
+        """By their ids: rows that cross each other's way must not wait for each other."""
+        wanted = NODES.c.id == select(self.table.columns["node_id"]).where(this).scalar_subquery()
+        if moves_to is not None:
+            wanted = or_(wanted, NODES.c.uuid == moves_to)
+        return select(NODES.c.id).where(wanted).order_by(NODES.c.id).with_for_update()
 
     def _explain(self, error: IntegrityError, values: Mapping[str, Any]) -> None:
         """Raise Conflict when ``error`` says that something is in use."""

@@ -5,16 +5,15 @@ What a rule may set, and to which values, is in ``rulevalues.py``.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from drophammer import traits
 from drophammer.errors import Invalid
 from drophammer.masking import mask
 from drophammer.rulevalues import NODE, OBJECT, PORT, Settable
 
-_TRAIT = re.compile(r"[A-Z0-9_]{1,255}")
 LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -48,7 +47,7 @@ class Action:
 
 
 def _fail(subject: Subject, msg: Any) -> None:
-    raise Invalid(str(msg).rstrip("."))
+    raise Invalid(str(msg))
 
 
 def _log(subject: Subject, msg: Any, level: Any = "info") -> None:
@@ -128,9 +127,9 @@ def _plain(value: Any) -> bool:
 
 
 def _add_trait(subject: Subject, name: Any) -> None:
-    if not isinstance(name, str) or not _TRAIT.fullmatch(name):
-        raise Invalid(f"{str(name)[:80]!r} is no name of a trait (capitals, digits, '_')")
-    subject.traits.add(name)
+    wanted = subject.traits | {str(name)}
+    traits.check_all(wanted, "a node")
+    subject.traits = wanted
 
 
 def _remove_trait(subject: Subject, name: Any) -> None:

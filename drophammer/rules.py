@@ -228,7 +228,7 @@ def _guarded(
         if rule.sensitive:
             why = "the rule is sensitive, its values are not shown"
         elif isinstance(error, DrophammerError):
-            why = error.message
+            why = error.message.rstrip(".")
         else:
             why = "its values are not of the kind that it takes"
         name = str(item.get("op"))[:80]

@@ -1,7 +1,7 @@
 """What inspection rules may set on a node and its ports, and which values these take.
 
-Nothing that tells where a node is in its life is here, and neither are its driver and
-interfaces: whether those go together only a request to the API can find out.
+Nothing that tells where a node is in its life is here. Whether a driver and interfaces
+that are set go together only the conductor can find out.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sqlalchemy import Table
 
 from drophammer.errors import Invalid
 from drophammer.identity import RESERVED, UNRESERVED, normal_uuid
-from drophammer.model import Node, Port
+from drophammer.model import INTERFACES, Node, Port
 
 OBJECT, TEXT, FLAG = "object", "text", "flag"
 _GROUP = re.compile(r"[a-z0-9_.-]{0,255}")
@@ -93,6 +93,7 @@ NODE = Settable(
         "conductor_group": TEXT,
         "description": TEXT,
         "disable_power_off": FLAG,
+        "driver": TEXT,
         "driver_info": OBJECT,
         "extra": OBJECT,
         "instance_info": OBJECT,
@@ -105,6 +106,7 @@ NODE = Settable(
         "properties": OBJECT,
         "resource_class": TEXT,
         "shard": TEXT,
+        **{f"{kind}_interface": TEXT for kind in INTERFACES},
     },
     Node.metadata.tables[Node.__tablename__],
 )

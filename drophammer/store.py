@@ -1,5 +1,4 @@
-"""Engine, transactions and leases: the only file that knows how locks work and
-what sqlite and PostgreSQL do differently.
+"""Transactions and leases: the only file that knows how locks work.
 
 A transaction is never held across I/O to anything but the database. ``write()``
 takes sqlite's write lock at once (BEGIN IMMEDIATE): a transaction that reads
@@ -9,34 +8,36 @@ first and writes later could otherwise fail with "database is locked".
 from __future__ import annotations
 
 import datetime
-import json
-import pathlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, cast
 
-from alembic import command as alembic_command
-from alembic.config import Config as AlembicConfig
-from sqlalchemy import Connection, Engine, create_engine, event, or_, select, update
-from sqlalchemy.engine import make_url
+from sqlalchemy import Connection, or_, select, update
 from sqlalchemy.orm import Session
 
+from drophammer import engines, portable, schema
 from drophammer.asking import Asker
-from drophammer.clock import Clock, SystemClock
+from drophammer.clock import Clock, DatabaseClock, SystemClock
 from drophammer.errors import LeaseLost, NodeLocked, NotFound
 from drophammer.model import Node
+from drophammer.tenure import Moment, Tenure
+from drophammer.turns import Turns
 
 _FREE: dict[str, Any] = dict.fromkeys(
     ("lease_owner", "lease_host", "lease_purpose", "lease_since", "lease_expires")
 )
-MIGRATIONS = pathlib.Path(__file__).with_name("migrations")
-SQLITE_BUSY_SECONDS = 30
+LEASE = (
+    Node.lease_owner,
+    Node.lease_host,
+    Node.lease_purpose,
+    Node.lease_since,
+    Node.lease_expires,
+    Node.fence,
+)
 CLEAN_UP_SECONDS = 300
-# A transaction is short, but every worker, bus and API thread may be in one.
-POOL_SIZE, POOL_OVERFLOW = 16, 112
-# On sqlite threads keep connections besides, as many as there are threads of the API.
-KEPT = 32
+# For what is written all the time: statements on the class go through the ORM.
+_NODES: Any = Node.__table__
 
 # What a query that only reads may be run on.
 Reader = Session | Connection
@@ -48,31 +49,66 @@ class Holder:
 
     uuid: str
     host: str
+    tenure: Tenure = field(default_factory=Tenure, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
 class Lease:
-    """The right to write to one node. ``fence`` must be matched by every write under it."""
+    """The right to write to one node. ``fence`` must be matched by every write under it.
+
+    ``moment`` and ``seconds``: when it was taken and for how long, by this process's clock.
+    """
 
     node_id: int
     holder: Holder
     purpose: str
     fence: int
+    moment: Moment
+    seconds: float
+
+    def left(self) -> float:
+        """Seconds for which this is surely still ours; raises LeaseLost when it may not be."""
+        left = self.holder.tenure.left(self.moment, self.seconds)
+        if left <= 0:
+            raise LeaseLost(
+                f"This process stood still for longer than the lease for '{self.purpose}' lasts; "
+                "whoever holds the node now goes on with the work."
+            )
+        return left
 
 
 class Store:
     """The database of one deployment. Safe to share between threads."""
 
     def __init__(self, url: str, *, clock: Clock | None = None, lease_seconds: float = 60) -> None:
-        self.clock: Clock = clock or SystemClock()
         self.lease_seconds = lease_seconds
-        self.engine = _engine(url)
+        self._url = url
+        self.engine = engines.engine(url)
+        self.clock: Clock = clock or self._own_clock()
         self._writer = self.engine.execution_options(drophammer_begin="BEGIN IMMEDIATE")
         self._asker = Asker(self.engine)
+        self._turns = Turns(self.engine)
+
+    def _own_clock(self) -> Clock:
+        if self.engine.dialect.name == "sqlite":
+            return SystemClock()  # All who share the file share the machine.
+        return DatabaseClock(self._database_time)
+
+    def _database_time(self) -> datetime.datetime:
+        """What the server's clock says. A connection of its own: ours may be in a transaction."""
+        mariadb = self.engine.dialect.name == "mariadb"
+        text = "utc_timestamp(6)" if mariadb else "clock_timestamp() AT TIME ZONE 'UTC'"
+        with self.ask() as connection:
+            moment = connection.exec_driver_sql(f"SELECT {text}").scalar_one()
+        return cast(datetime.datetime, moment).replace(tzinfo=datetime.UTC)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A consistent view. Takes no lock that a writer would wait for."""
+        """To look at several things. Takes no lock that a writer would wait for.
+
+        On sqlite all is as it was at the first look; on a server each statement finds what
+        is committed by then.
+        """
         with Session(self.engine, expire_on_commit=False) as session:
             yield session
 
@@ -86,17 +122,16 @@ class Store:
     @contextmanager
     def write(self) -> Iterator[Session]:
         """A transaction that commits at the end of the block, or leaves nothing behind."""
-        with Session(self._writer, expire_on_commit=False) as session, session.begin():
+        with (
+            self._turns.take(),
+            Session(self._writer, expire_on_commit=False) as session,
+            session.begin(),
+        ):
             yield session
 
     def migrate(self) -> None:
         """Bring the schema to this version's. Running it again does nothing."""
-        config = AlembicConfig()
-        config.set_main_option("script_location", str(MIGRATIONS))
-        with self._writer.connect() as connection:
-            config.attributes["connection"] = connection
-            alembic_command.upgrade(config, "head")
-            connection.commit()
+        schema.migrate(self._url)
 
     def close(self) -> None:
         """Give back all connections."""
@@ -111,21 +146,24 @@ class Store:
         A lease that ran out counts as free; its holder finds out by the fence.
         Raises NodeLocked, naming holder and purpose, or NotFound.
         """
+        moment = holder.tenure.taken()
         fence = self._take(session, node_id, holder, purpose, Node.fence)
-        return Lease(node_id, holder, purpose, fence)
+        return Lease(node_id, holder, purpose, fence, moment, self.lease_seconds)
 
     def reserve_node(
         self, session: Session, node_id: int, holder: Holder, purpose: str
     ) -> tuple[Lease, Node]:
         """The same, and the node as it is now, in one statement."""
+        moment = holder.tenure.taken()
         node = self._take(session, node_id, holder, purpose, Node)
-        return Lease(node_id, holder, purpose, node.fence), node
+        return Lease(node_id, holder, purpose, node.fence, moment, self.lease_seconds), node
 
     def _take(
         self, session: Session, node_id: int, holder: Holder, purpose: str, wanted: Any
     ) -> Any:
         now = self.clock.now()
-        taken = session.execute(
+        taken = portable.update_one(
+            session,
             update(Node)
             .where(Node.id == node_id, or_(Node.lease_owner.is_(None), Node.lease_expires < now))
             .values(
@@ -135,10 +173,10 @@ class Store:
                 lease_since=now,
                 lease_expires=now + datetime.timedelta(seconds=self.lease_seconds),
                 fence=Node.fence + 1,
-            )
-            .returning(wanted)
-            .execution_options(synchronize_session=False, populate_existing=True)
-        ).scalar_one_or_none()
+            ),
+            Node.id == node_id,
+            wanted,
+        )
         if taken is None:
             raise self._locked(session, node_id)
         return taken
@@ -152,21 +190,25 @@ class Store:
         looks next leaves the new holder the time to clean up.
         """
         now = self.clock.now()
-        overdue = session.execute(
+        overdue = portable.changed(
+            session,
             update(Node)
             .where(Node.id == node_id, Node.deadline < now)
-            .values(lease_owner=None, deadline=now + datetime.timedelta(seconds=CLEAN_UP_SECONDS))
-            .returning(Node.id)
-            .execution_options(synchronize_session=False)
-        ).scalar_one_or_none()
-        return None if overdue is None else self.reserve_node(session, node_id, holder, purpose)
+            .values(lease_owner=None, deadline=now + datetime.timedelta(seconds=CLEAN_UP_SECONDS)),
+        )
+        return self.reserve_node(session, node_id, holder, purpose) if overdue else None
 
     def renew_all(self, session: Session, holder: Holder) -> None:
-        """Push out the expiry of every lease that ``holder`` has. One statement."""
-        expires = self.clock.now() + datetime.timedelta(seconds=self.lease_seconds)
+        """Push out the expiry of every lease that ``holder`` has and that has not run out.
+
+        One statement. A lease that has run out stays so: its holder may not know that
+        anybody could have had the node meanwhile.
+        """
+        now = self.clock.now()
+        expires = now + datetime.timedelta(seconds=self.lease_seconds)
         session.execute(
             update(Node)
-            .where(Node.lease_owner == holder.uuid)
+            .where(Node.lease_owner == holder.uuid, Node.lease_expires >= now)
             .values(lease_expires=expires)
             .execution_options(synchronize_session=False)
         )
@@ -180,28 +222,55 @@ class Store:
             .execution_options(synchronize_session=False)
         )
 
+    def expire_all(self, session: Session, owners: Collection[str]) -> None:
+        """Let run out what processes hold that are known to be gone, by their UUIDs."""
+        session.execute(
+            update(Node)
+            .where(Node.lease_owner.in_(owners))
+            .values(lease_expires=self.clock.now() - datetime.timedelta(seconds=1))
+            .execution_options(synchronize_session=False)
+        )
+
     def release(self, session: Session, lease: Lease, values: dict[str, Any] | None = None) -> None:
         """Give the node back and write ``values`` with it, in the caller's transaction."""
         self.update_leased(session, lease, {**_FREE, **(values or {})})
 
     def update_leased(self, session: Session, lease: Lease, values: dict[str, Any]) -> None:
         """Write columns of the node if, and only if, ``lease`` still holds. Else LeaseLost."""
-        done = session.execute(
-            update(Node)
+        done = portable.changed(
+            session,
+            update(_NODES)
             .where(
-                Node.id == lease.node_id,
-                Node.fence == lease.fence,
-                Node.lease_owner == lease.holder.uuid,
+                _NODES.c.id == lease.node_id,
+                _NODES.c.fence == lease.fence,
+                _NODES.c.lease_owner == lease.holder.uuid,
             )
-            .values(**values)
-            .returning(Node.id)
-            .execution_options(synchronize_session=False)
-        ).scalar_one_or_none()
-        if done is None:
+            .values(**values),
+        )
+        if not done:
             raise LeaseLost(
                 f"The lease for '{lease.purpose}' on this node has ended or was taken over; "
                 "its new holder goes on with the work."
             )
+
+    def break_lease(self, session: Session, node_id: int) -> dict[str, Any] | None:
+        """Take the node from whoever holds it, in the caller's transaction.
+
+        Returns the lease as it was, as its columns; None when there was none to break. Its
+        former holder writes nothing more: the fence has moved.
+        """
+        query = select(*LEASE).where(Node.id == node_id).with_for_update()
+        found = session.execute(query).mappings().one_or_none()
+        former = {} if found is None else {str(name): value for name, value in found.items()}
+        if not former or not held(former, self.clock.now()):
+            return None
+        session.execute(
+            update(Node)
+            .where(Node.id == node_id)
+            .values(**_FREE, fence=Node.fence + 1)
+            .execution_options(synchronize_session=False)
+        )
+        return former
 
     def _locked(self, session: Session, node_id: int) -> NodeLocked | NotFound:
         row = session.execute(
@@ -216,6 +285,12 @@ class Store:
         )
 
 
+def held(row: Mapping[str, Any], now: datetime.datetime) -> bool:
+    """Whether somebody holds the node of ``row``, which has its lease columns."""
+    expires = row["lease_expires"]
+    return row["lease_owner"] is not None and expires is not None and expires >= now
+
+
 def locked_message(
     node_uuid: str,
     host: str | None,
@@ -228,46 +303,3 @@ def locked_message(
         f"Node {node_uuid} is locked by host {host or 'unknown'}, please retry after the current "
         f"operation is completed. (It is held for: {purpose or 'unknown'}{when}.)"
     )
-
-
-def _loads(text: str) -> Any:
-    # Most JSON columns of most rows are empty.
-    return {} if text == "{}" else json.loads(text)
-
-
-def _engine(url: str) -> Engine:
-    if make_url(url).get_backend_name() != "sqlite":
-        return create_engine(
-            url,
-            pool_pre_ping=True,
-            pool_size=POOL_SIZE,
-            max_overflow=POOL_OVERFLOW,
-            hide_parameters=True,
-        )
-    engine = create_engine(
-        url,
-        connect_args={"timeout": SQLITE_BUSY_SECONDS},
-        pool_size=POOL_SIZE + KEPT,
-        max_overflow=POOL_OVERFLOW,
-        # The values of a statement that fails may be passwords.
-        hide_parameters=True,
-        json_deserializer=_loads,
-    )
-
-    @event.listens_for(engine, "connect")
-    def configure(connection: Any, record: object) -> None:
-        # The driver must not open transactions by itself: we say BEGIN below.
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=FULL")
-        cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        statement = connection.get_execution_options().get("drophammer_begin", "BEGIN")
-        if statement is not None:
-            connection.exec_driver_sql(statement)
-
-    return engine

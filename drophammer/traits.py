@@ -19,7 +19,7 @@ from drophammer.model import NodeTrait
 from drophammer.store import Reader
 
 LONGEST = 255
-MOST_PER_NODE = 50
+MOST = 50
 _CUSTOM = re.compile(r"CUSTOM_[A-Z0-9_]+")
 
 
@@ -32,12 +32,17 @@ def check(trait: str) -> None:
         )
 
 
-def check_all(traits: Collection[str]) -> None:
-    """Raise Invalid when a node cannot have just these traits."""
+def check_all(traits: Collection[str], owner: str) -> None:
+    """Raise Invalid when ``owner``, "a node" for instance, cannot have just these traits.
+
+    What a node cannot have nothing needs that is about nodes.
+    """
     for trait in traits:
         check(trait)
-    if len(traits) > MOST_PER_NODE:
-        raise Invalid(f"A node can have at most {MOST_PER_NODE} traits; these are {len(traits)}.")
+    if len(traits) > MOST:
+        raise Invalid(
+            f"{owner.capitalize()} can have at most {MOST} traits; these are {len(traits)}."
+        )
 
 
 def of_node(session: Reader, node_id: int) -> list[str]:

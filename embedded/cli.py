@@ -10,6 +10,7 @@ from drophammer import __version__
 # name -> (module:function taking argv and returning an exit code, what it does)
 COMMANDS = {
     "serve": ("embedded.serve:main", "run the service (every role in one process)"),
+    "db": ("embedded.dbcmd:main", "bring the schema to this version's; copy a database"),
     "config": ("embedded.configcmd:main", "print the sample configuration, or check a file"),
     "ramdisk": ("ramdisk.cli:main", "build the kernel and ramdisk that machines boot"),
     "lab": ("lab.cli:main", "virtual machines with power controllers, to play with"),

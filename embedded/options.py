@@ -35,6 +35,13 @@ _SERVICES: list[cfg.Opt] = [
         help="HOST:PORT on the provisioning network (in [netboot] network_namespace) where "
         "ramdisks find the few parts of the API they need. Empty: they use the API itself.",
     ),
+    cfg.StrOpt(
+        "monitor_listen",
+        default="",
+        help="HOST:PORT where /healthz, /readyz and /metrics of this process are, without a "
+        "password. Set it for processes without an API, and to have /metrics elsewhere than "
+        "on the API's own address. Empty: the API has them.",
+    ),
 ]
 
 GROUPS: list[tuple[str, list[cfg.Opt]]] = [

@@ -23,16 +23,20 @@ from api.app import create_app
 from api.auth import check_exposure
 from api.server import ApiServer
 from conductor.process import ConductorProcess
+from drophammer import notifications
 from drophammer.bus import Bus, Served, connect
 from drophammer.errors import Invalid
+from drophammer.health import Health
 from drophammer.netns import Namespace
 from drophammer.store import Store
+from embedded.monitor import Monitor
 from embedded.options import for_messaging
 from netboot.server import NetbootServer
 
 LOG = logging.getLogger(__name__)
 BACKLOG = 1024
 LOCK = "lock"
+MONITOR_THREADS = 2
 
 
 class Role(Protocol):
@@ -70,6 +74,7 @@ class Embedded:
         self._started: list[Role | Served] = []
         self._store: Store | None = None
         self._bus: Bus | None = None
+        self._health: Health | None = None
         self._lock: IO[str] | None = None
         self.listening: list[Listening] = []
 
@@ -112,17 +117,29 @@ class Embedded:
             lease_seconds=conf.conductor.heartbeat_timeout,
         )
         self._store.migrate()
-        self._bus = connect(conf.transport_url, for_messaging(conf))
+        self._bus = connect(
+            conf.transport_url,
+            for_messaging(conf),
+            clock=self._store.clock,
+            signing_key=conf.bus.signing_key,
+        )
         for name in {conf.netboot.network_namespace, conf.conductor.network_namespace}:
             Namespace(name).check()
+        self._health = Health(self._store, self._bus)
+        notifier = notifications.notifier(conf, for_messaging(conf))
+        if notifier is not None:
+            self._run(notifier)
         # The API's sockets first: an address in use is the commonest mistake.
         sockets = self._api_sockets() if conf.serve.api else []
         try:
+            self._start_monitor(self._health)
             if conf.serve.netboot:
                 self._start_netboot(self._store, self._bus)
             if conf.serve.conductor:
                 settings = conductor.settings.Settings.from_conf(conf)
-                self._run(ConductorProcess(settings, self._store, self._bus))
+                process = ConductorProcess(settings, self._store, self._bus)
+                self._run(process)
+                self._health.add("conductor", process.trouble)
                 self._say("conductor", settings.host, ", ".join(settings.hardware_types))
             self._start_api(sockets)
         except BaseException:
@@ -137,13 +154,22 @@ class Embedded:
         for line in server.listening():
             self._say(*line)
 
+    def _start_monitor(self, health: Health) -> None:
+        address = self._conf.serve.monitor_listen
+        if address:
+            where = split_address(address, "[serve] monitor_listen")
+            made = listener(Namespace(), where)
+            self._run(ApiServer(Monitor(health), [made], MONITOR_THREADS))
+            self._say("monitor", f"http://{address}", "health and metrics")
+
     def _start_api(self, sockets: list[socket.socket]) -> None:
         if not sockets:
             return
         assert self._store is not None
         assert self._bus is not None
-        app = create_app(self._api_settings, self._store, self._bus)
+        app = create_app(self._api_settings, self._store, self._bus, checks=self._health)
         self._run(ApiServer(app, sockets[:1]))
+        self._run(app.stream)
         host, port = self._listen
         self._say(
             "api", f"http://{shown(host)}:{port}", f"auth: {self._api_settings.auth_strategy}"

@@ -22,7 +22,7 @@ from drophammer import boots, events
 from drophammer.clock import Clock
 from drophammer.errors import Invalid
 from drophammer.store import Store
-from netboot import paths
+from netboot import metrics, paths
 from netboot.content import Request
 from netboot.paths import Wanted
 from netboot.services.dhcp_log import DhcpEvent
@@ -130,6 +130,7 @@ class Recorder:
         self, request: Request, sent: int, total: int, seconds: float, outcome: str
     ) -> None:
         """Note the end of a transfer of a file that is one of ours."""
+        metrics.count(request.protocol, outcome)
         want = self._wanted(request)
         # UEFI firmware asks for the size first and breaks off: no news for anybody.
         if want is not None and outcome != PROBED:
@@ -139,6 +140,7 @@ class Recorder:
 
     def dhcp(self, event: DhcpEvent) -> None:
         """Note a DHCP message."""
+        metrics.REQUESTS.labels("dhcp", event.type).inc()
         data = {"mac": event.mac, "ip": event.ip, "type": event.type}
         self._put(Note(self._clock.now(), "dhcp", event.message(), data, mac=event.mac))
 

@@ -86,6 +86,16 @@ class NetbootServer:
         """Process id of dnsmasq while it runs."""
         return self._dhcp.pid if self._dhcp else None
 
+    def _first_script(self) -> str:
+        """Where iPXE gets its first script: over TFTP, for it asks there until it is answered.
+
+        A refused TCP connection ends the boot at once, and a machine that came to that while
+        this service was started anew would stand still for ever.
+        """
+        if self._tftp is None:
+            return f"{self.base_url}/{IPXE_START}"
+        return f"tftp://{_host(str(self._settings.address))}:{self._tftp_port}/{IPXE_START}"
+
     def start(self) -> None:
         """Open all ports and answer; returns when everything does.
 
@@ -197,7 +207,7 @@ class NetbootServer:
                 settings.dhcp,
                 self._namespace,
                 address=str(settings.address),
-                script_url=f"{self.base_url}/{IPXE_START}",
+                script_url=self._first_script(),
                 folder=settings.state_dir / "dhcp",
                 seen=self._recorder.dhcp,
             )

@@ -26,6 +26,8 @@ DEFAULT_CACHE = Path("/var/cache/drophammer")
 _PROGRAMS = (
     *("libc6", "libexpat1", "zlib1g", "libssl3", "libbz2-1.0", "liblzma5", "libffi8"),
     *("busybox-static", "openssl", "ca-certificates"),
+    # For rescue: an SSH server.
+    *("dropbear-bin", "libcrypt1", "libtomcrypt1", "libtommath1", "libgmp10"),
 )
 
 Log = Callable[[str], None]
@@ -58,6 +60,8 @@ def build(
         raise Invalid(f"kernel flavour {kernel_flavour!r} is not one of {', '.join(FLAVOURS)}")
     packages.ensure_lists("python3-minimal", log)
     python, kernel = _python_name(), _kernel_package(kernel_flavour)
+    # Its programs run from another folder.
+    output_dir = Path(os.path.abspath(output_dir))
     names = [f"{python}-minimal", f"lib{python}-minimal", f"lib{python}-stdlib", *_PROGRAMS]
     *files, kernel_file = packages.fetch(packages.lookup([*names, kernel]), cache_dir, log)
     version = f"{_digest([*files, kernel_file])} {kernel_file.name.partition('_')[0]}"

@@ -1,13 +1,41 @@
-"""How much the fuzz tests try: the same in every run of CI, far more on demand."""
+"""What tests of all kinds share: a database, their order, how much the fuzz tests try."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.databases import cleared, migrated
 
 _SLOW = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
 
-settings.register_profile(
-    "quick", max_examples=100, derandomize=True, deadline=None, suppress_health_check=_SLOW
-)
+# The first two try the same in every run; the last one is for when a release is near.
+for name, examples in (("quick", 30), ("full", 100)):
+    settings.register_profile(
+        name, max_examples=examples, derandomize=True, deadline=None, suppress_health_check=_SLOW
+    )
 settings.register_profile("long", max_examples=3000, deadline=None, suppress_health_check=_SLOW)
 settings.load_profile("quick")
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated database to copy."""
+    path = tmp_path_factory.mktemp("database") / "empty.sqlite"
+    migrated(path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def databases() -> Iterator[None]:
+    """Before all others, so that it ends after them."""
+    with cleared():
+        yield
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What mostly waits comes first."""
+    items.sort(key=lambda item: item.get_closest_marker("waits") is None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,16 +10,25 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from conductor import guard, report
 from conductor.drivers.registry import Driver
 from conductor.flows import Runner
 from conductor.task import Task
 from conductor.toolbox import Toolbox
 from conductor.workers import Workers
-from drophammer import events, history, states
-from drophammer.errors import Conflict, DrophammerError, LeaseLost, NotFound, Unavailable
+from drophammer import events, history, purposes, states
+from drophammer.errors import (
+    Conflict,
+    DrophammerError,
+    HardwareError,
+    Invalid,
+    LeaseLost,
+    NotFound,
+    Unavailable,
+    Unsupported,
+)
 from drophammer.model import Node
 from drophammer.store import Lease
-from drophammer.text import readable
 
 LOG = logging.getLogger(__name__)
 
@@ -50,7 +58,8 @@ class NodeCalls:
         """A node that is ours for the block. Raises NodeLocked."""
         lease, node = self._take(node_id, purpose)
         try:
-            yield node, Driver(self._box, node)
+            with guard.under(lease), explained(node, purpose):
+                yield node, Driver(self._box, node)
         finally:
             self._give_back(lease, node, {})
 
@@ -83,29 +92,20 @@ class NodeCalls:
         """
         self._workers.admit()
         lease, node = self._take(node_id, purpose, check)
-        # A pool that cannot start a thread raises, and yet may run the work on another one:
-        # whoever has this first, the work or the refusal, has the lease.
-        first = threading.Lock()
-
-        def behind() -> None:
-            if first.acquire(blocking=False):
-                self._work_behind(lease, node, work)
-
         try:
-            self._workers.submit(behind)
-        except RuntimeError as error:
-            if not first.acquire(blocking=False):
-                return
+            self._workers.submit(self._work_behind, lease, node, work)
+        except Unavailable:
             # As long as this process lives it renews its leases: this one must not stay.
             self._give_back(lease, node, None)
-            raise Unavailable(
-                f"This conductor could not begin '{purpose}' on node {node.uuid} ({error}); "
-                "try again in a moment."
-            ) from error
+            raise
 
     def _nudge(self, node_id: int) -> None:
         """The node's ramdisk may have something to say: see whether that brings its work on."""
-        self._runner.nudge(lambda: Task.resume(self._box, node_id, "heartbeat", gently=True))
+        self._take_up(node_id, purposes.HEARTBEAT)
+
+    def _take_up(self, node_id: int, purpose: str) -> None:
+        """Visit the step that is due, unless nothing is, or the node is held."""
+        self._runner.nudge(lambda: Task.resume(self._box, node_id, purpose, gently=True))
 
     def _take(
         self,
@@ -124,15 +124,29 @@ class NodeCalls:
     def _work_behind(self, lease: Lease, node: Node, work: Work) -> None:
         values: Columns | None = None
         try:
-            values = work(node, Driver(self._box, node))
+            # It may have been a while since the node was taken.
+            with self._box.store.write() as session:
+                self._box.store.update_leased(session, lease, {"lease_purpose": lease.purpose})
+        except LeaseLost:
+            self._give_back(lease, node, None)
+            return
+        except SQLAlchemyError as error:
+            # Nothing has been done yet, and it has been promised.
+            LOG.warning("node %s: %s waits for the database: %s", node.uuid, lease.purpose, error)
+            seconds = self._box.settings.retry_seconds
+            self._workers.later(seconds, self._work_behind, lease, node, work)
+            return
+        try:
+            with guard.under(lease):
+                values = work(node, Driver(self._box, node))
+        except LeaseLost:
+            pass  # Said where the node is given back.
         except DrophammerError as error:
-            values = {"last_error": readable(error.message)}
-        except Exception:
+            values = {"last_error": self._report(node, lease, error)}
+        except Exception as error:
             LOG.exception("node %s: %s failed unexpectedly", node.uuid, lease.purpose)
-            values = {
-                "last_error": f"'{lease.purpose}' failed unexpectedly; the conductor's log has "
-                "the details."
-            }
+            text = report.unexpected(f"'{lease.purpose}'", error, f"node {node.uuid}")
+            values = {"last_error": self._report(node, lease, text)}
         finally:
             self._give_back(lease, node, values)
 
@@ -153,6 +167,11 @@ class NodeCalls:
             return
         if node.provision_state in states.WAITING:
             self._nudge(node.id)  # A heartbeat may have come while we held the node.
+
+    def _report(self, node: Node, lease: Lease, error: str | DrophammerError) -> str:
+        now = self._box.store.clock.now()
+        passed = (now - (node.lease_since or now)).total_seconds()
+        return report.call(node, lease.purpose, error, passed)
 
     def _tell_error(self, session: Session, node: Node, purpose: str, text: str) -> None:
         now = self._box.store.clock.now()
@@ -176,6 +195,20 @@ class NodeCalls:
 
     def _stamped(self, values: Columns | None) -> Columns:
         return {**values, "updated_at": self._box.store.clock.now()} if values else {}
+
+
+@contextmanager
+def explained(node: Node, purpose: str) -> Iterator[None]:
+    """Errors of the block's hardware, and of what is said of it, name the node and what was tried.
+
+    For calls whose caller waits; Unsupported names them itself.
+    """
+    try:
+        yield
+    except Unsupported:
+        raise
+    except (HardwareError, Invalid) as error:
+        raise type(error)(report.refusal(node, purpose, error)) from error
 
 
 def only_at_rest(node: Node, what: str) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from conductor.calls.access import Columns, NodeCalls
+from conductor import announce
+from conductor.calls.access import Columns, NodeCalls, explained
 from conductor.drivers.registry import Driver
 from drophammer.model import Node
 
@@ -14,7 +15,8 @@ class ConsoleCalls(NodeCalls):
         """{"console_enabled", "console_info"}; the latter is None when it is off."""
         node, driver = self._driver(node_id)
         console = driver.console
-        info = console.info(node) if node.console_enabled else None
+        with explained(node, "get console"):
+            info = console.info(node) if node.console_enabled else None
         return {"console_enabled": node.console_enabled, "console_info": info}
 
     def set_console(self, node_id: int, enabled: bool) -> None:
@@ -24,10 +26,11 @@ class ConsoleCalls(NodeCalls):
             driver.console.validate(node)
 
         def work(node: Node, driver: Driver) -> Columns:
-            if enabled:
-                driver.console.start(node)
-            else:
-                driver.console.stop(node)
+            with announce.console(self._box.store, node):
+                if enabled:
+                    driver.console.start(node)
+                else:
+                    driver.console.stop(node)
             return {"console_enabled": enabled}
 
         purpose = "start console" if enabled else "stop console"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from conductor.calls.console import ConsoleCalls
 from conductor.calls.management import ManagementCalls
+from conductor.calls.plan import PlanCalls
 from conductor.calls.raid import RaidCalls
 from conductor.calls.validation import ValidationCalls
 from conductor.calls.vendor import VendorCalls
@@ -12,6 +13,13 @@ from conductor.service import Service
 
 
 class Endpoint(
-    Service, ValidationCalls, ManagementCalls, ConsoleCalls, RaidCalls, VifCalls, VendorCalls
+    Service,
+    PlanCalls,
+    ValidationCalls,
+    ManagementCalls,
+    ConsoleCalls,
+    RaidCalls,
+    VifCalls,
+    VendorCalls,
 ):
     """Each public method is one call that the API can make."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from conductor.bootmode import boot_mode
-from conductor.calls.access import Columns, NodeCalls, only_at_rest
+from conductor.calls.access import Columns, NodeCalls, explained, only_at_rest
 from conductor.drivers.base import Indicator
 from conductor.drivers.registry import Driver
 from drophammer.errors import Invalid, NotFound
@@ -16,7 +16,8 @@ class ManagementCalls(NodeCalls):
     def get_boot_device(self, node_id: int) -> dict[str, Any]:
         """{"boot_device", "persistent"} as the hardware tells it."""
         node, driver = self._driver(node_id)
-        device, persistent = driver.management.boot_device(node)
+        with explained(node, "get boot device"):
+            device, persistent = driver.management.boot_device(node)
         return {"boot_device": device, "persistent": persistent}
 
     def set_boot_device(self, node_id: int, device: str, persistent: bool = False) -> None:
@@ -79,6 +80,8 @@ class ManagementCalls(NodeCalls):
     def get_indicators(self, node_id: int) -> list[dict[str, Any]]:
         """The node's lights: name, component, readonly, states."""
         node, driver = self._driver(node_id)
+        with explained(node, "get indicators"):
+            found = driver.management.indicators(node)
         return [
             {
                 "name": one.name,
@@ -86,18 +89,21 @@ class ManagementCalls(NodeCalls):
                 "readonly": one.readonly,
                 "states": list(one.states),
             }
-            for one in driver.management.indicators(node)
+            for one in found
         ]
 
     def get_indicator(self, node_id: int, component: str, name: str) -> str:
         """What a light shows: on, off, blinking or unknown."""
         node, driver = self._driver(node_id)
-        return driver.management.indicator(node, _indicator(node, driver, component, name))
+        with explained(node, "get indicator"):
+            light = _indicator(node, driver, component, name)
+            return driver.management.indicator(node, light)
 
     def set_indicator(self, node_id: int, component: str, name: str, state: str) -> None:
         """Have a light show ``state``."""
         node, driver = self._driver(node_id)
-        light = _indicator(node, driver, component, name)
+        with explained(node, "set indicator"):
+            light = _indicator(node, driver, component, name)
         if light.readonly:
             raise Invalid(f"The {name} on {component} of node {node.uuid} can only be looked at.")
         _check_listed("Indicator state", state, light.states, node)
@@ -109,7 +115,8 @@ class ManagementCalls(NodeCalls):
     def get_vmedia(self, node_id: int) -> list[dict[str, Any]]:
         """The emulated drives and what is in them."""
         node, driver = self._driver(node_id)
-        return driver.management.virtual_media(node)
+        with explained(node, "get virtual media"):
+            return driver.management.virtual_media(node)
 
     def attach_vmedia(
         self,

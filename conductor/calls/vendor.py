@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from conductor.calls.access import NodeCalls
+from conductor.calls.access import NodeCalls, explained
 from conductor.drivers.base import Vendor
 from conductor.drivers.registry import Driver
 from conductor.drivers.vendormethods import DriverMethod, VendorMethod
@@ -34,7 +34,8 @@ class VendorCalls(NodeCalls):
             with self._held(node_id, f"vendor method {method}") as (held, _):
                 result = called.run(held, http_method, arguments)
         else:
-            result = called.run(node, http_method, arguments)
+            with explained(node, f"vendor method {method}"):
+                result = called.run(node, http_method, arguments)
         return {"async": called.background, "result": result, "attach": called.attach}
 
     def driver_vendor_methods(self, driver: str) -> dict[str, Any]:

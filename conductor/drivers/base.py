@@ -178,6 +178,9 @@ class Deploy(Interface):
         """Whether ``autodetect`` may choose this for what ``instance_info`` asks for."""
         return True
 
+    def take_over(self, task: Task) -> None:
+        """Offer what a running system needs of us that was deployed by somebody else."""
+
     def restore(self, task: Task) -> None:
         """Let the machine's next boot be the deployed system again, after a ramdisk of ours."""
 

@@ -3,66 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from conductor import configdrive, images
 from conductor.bootmode import boot_mode
-from conductor.drivers.base import Deploy, StepFunction
-from conductor.outcomes import Again, Done, Outcome
+from conductor.drivers.agentdeploy import AgentDeploy, boot_from_disk
+from conductor.drivers.base import StepFunction
+from conductor.outcomes import Done, Outcome
 from conductor.payload import node_for_agent, ports_for_agent
-from conductor.steps.agent import ask, need_agent, run_command
-from conductor.steps.power import POLL_SECONDS, reach
-from conductor.steps.ramdisk import boot_ramdisk, leave_ramdisk
-from drophammer import states
-from drophammer.errors import AgentError, AgentUnreachable
+from conductor.steps.agent import StepsChanged, ask, need_agent, run_command
+from conductor.steps.agentsteps import plan_again
 from drophammer.model import Node, Step
-from drophammer.operations import StepSpec
+from drophammer.operations import ROOT_DEVICE, StepSpec
 
 if TYPE_CHECKING:
     from conductor.task import Task
 
-# A ramdisk that was told to shut down and does not is switched off after this.
-SOFT_SECONDS = 30.0
-# The machine may be off before its answer is out.
-ANSWER_SECONDS = 3.0
 
-
-class DirectDeploy(Deploy):
-    uses_agent = True
-
+class DirectDeploy(AgentDeploy):
     def validate(self, node: Node) -> None:
         images.validate(node)
 
     def steps(self, node: Node, purpose: str) -> list[StepSpec]:
         if purpose != "deploy":
             return []
+        into_ramdisk, *out_of_it = super().steps(node, purpose)
         return [
             StepSpec("conductor", "check_image", source="conductor"),
-            StepSpec("deploy", "deploy", 100, abortable=True),
-            StepSpec("deploy", "write_image", 80, abortable=True),
-            StepSpec("deploy", "prepare_instance_boot", 60),
-            StepSpec("deploy", "tear_down_agent", 40),
-            StepSpec("deploy", "boot_instance", 20),
+            into_ramdisk,
+            StepSpec("deploy", "write_image", 80, abortable=True, destroys=ROOT_DEVICE),
+            *out_of_it,
         ]
 
     def functions(self) -> Mapping[str, StepFunction]:
         return {
-            "deploy": boot_ramdisk,
+            **super().functions(),
             "write_image": write_image,
             "prepare_instance_boot": prepare_instance_boot,
-            "tear_down_agent": tear_down_agent,
-            "boot_instance": boot_instance,
         }
 
 
 def write_image(task: Task, step: Step) -> Outcome:
     """Have the agent write image and config drive; journalled by the command's id."""
     if "command" in step.cursor:
-        return run_command(task, step, "deploy.execute_deploy_step", {})
-    node, ports = node_for_agent(task.node), ports_for_agent(task.ports())
-    if "version" not in step.cursor:
-        offered = ask(task, "deploy.get_deploy_steps", {"node": node, "ports": ports})
-        task.note(step, version=offered.get("hardware_manager_version"))
+        return _written(task, step, {})
     info = images.image_info(task.node, stream_raw=task.box.settings.stream_raw_images)
     drive = configdrive.for_agent(task.node)
     params = {
@@ -71,23 +55,27 @@ def write_image(task: Task, step: Step) -> Outcome:
             "step": "write_image",
             "args": {"image_info": info, "configdrive": drive},
         },
-        "node": node,
-        "ports": ports,
-        "deploy_version": step.cursor["version"],
+        "node": node_for_agent(task.node),
+        "ports": ports_for_agent(task.ports()),
+        "deploy_version": need_agent(task).step_version or {},
     }
-    return run_command(task, step, "deploy.execute_deploy_step", params)
+    return _written(task, step, params)
+
+
+def _written(task: Task, step: Step, params: dict[str, Any]) -> Outcome:
+    try:
+        return run_command(task, step, "deploy.execute_deploy_step", params)
+    except StepsChanged as changed:
+        return plan_again(task, step, changed)
 
 
 def prepare_instance_boot(task: Task, step: Step) -> Outcome:
     """The firmware's boot entry on UEFI machines, and the disk as boot device for good."""
-    uefi = boot_mode(task.node, task.box.settings) == "uefi"
-    if uefi:
+    if boot_mode(task.node, task.box.settings) == "uefi":
         outcome = _install_bootloader(task, step)
         if not isinstance(outcome, Done):
             return outcome
-    task.confirm()
-    task.driver.management.set_boot_device(task.node, "disk", persistent=True, uefi=uefi)
-    return Done()
+    return boot_from_disk(task, step)
 
 
 def _install_bootloader(task: Task, step: Step) -> Outcome:
@@ -105,27 +93,3 @@ def _install_bootloader(task: Task, step: Step) -> Outcome:
             "target_boot_mode": "uefi",
         },
     )
-
-
-def tear_down_agent(task: Task, step: Step) -> Outcome:
-    """Shut the ramdisk down; by force when it does not go."""
-    if "asked" not in step.cursor:
-        try:
-            task.box.agents.run(
-                need_agent(task), "standby.power_off", {}, wait=False, timeout=ANSWER_SECONDS
-            )
-        except AgentUnreachable:
-            pass  # It may have gone before it could answer; the power state decides.
-        except AgentError as error:
-            task.note(step, refused=error.message)
-        task.note(step, asked=task.now().timestamp())
-    waited = task.now().timestamp() - step.cursor["asked"]
-    patient = waited < SOFT_SECONDS and "refused" not in step.cursor
-    if patient and task.driver.power.state(task.node) != states.POWER_OFF:
-        return Again(POLL_SECONDS)
-    return leave_ramdisk(task, step)
-
-
-def boot_instance(task: Task, step: Step) -> Outcome:
-    """Power on: the machine is its new system's from here."""
-    return Done() if reach(task, step, "on") else Again(POLL_SECONDS)

@@ -59,4 +59,4 @@ def check_driver_info(node: Node) -> None:
     try:
         from_driver_info(node.driver_info)
     except Invalid as error:
-        raise Invalid(f"Node {node.uuid}: driver_info: {error.message}") from error
+        raise Invalid(f"Node {node.uuid}: {error.message}.") from error

@@ -33,7 +33,7 @@ class NetworkBoot(Boot):
         """Write the boot spec, forget the previous agent, choose the network as boot device."""
         node = task.node
         parameters = (*self._parameters(node), *self._agent_parameters(purpose))
-        files = (self._file(node, "kernel"), self._file(node, "ramdisk"))
+        files = (self._file(node, "kernel", purpose), self._file(node, "ramdisk", purpose))
         self._put(task, purpose, files, parameters)
 
     def prepare_instance(self, task: Task) -> None:
@@ -85,10 +85,13 @@ class NetworkBoot(Boot):
             task.write(session, {})
             boots.clear(session, task.node.id)
 
-    def _file(self, node: Node, name: str) -> str:
+    def _file(self, node: Node, name: str, purpose: str = bootspec.DEPLOY) -> str:
         settings = self.box.settings
         default = settings.deploy_kernel if name == "kernel" else settings.deploy_ramdisk
         url = node.driver_info.get(f"deploy_{name}") or default
+        if purpose == bootspec.RESCUE:
+            own = settings.rescue_kernel if name == "kernel" else settings.rescue_ramdisk
+            url = node.driver_info.get(f"rescue_{name}") or own or url
         if not url:
             raise Invalid(
                 f"Node {node.uuid} has no {name} to boot: set driver_info deploy_{name} or "

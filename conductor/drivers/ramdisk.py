@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from conductor.drivers.base import Deploy, StepFunction
-from conductor.outcomes import Again, Done, Outcome
-from conductor.steps.power import POLL_SECONDS, reach
+from conductor.outcomes import Again, Outcome
+from conductor.steps.power import POLL_SECONDS, reach, switch
 from drophammer.bootspec import check_file_url
 from drophammer.errors import Invalid
 from drophammer.model import Node, Step
@@ -54,6 +54,9 @@ class RamdiskDeploy(Deploy):
     def functions(self) -> Mapping[str, StepFunction]:
         return {"deploy": boot_instance}
 
+    def take_over(self, task: Task) -> None:
+        task.driver.boot.prepare_instance(task)
+
     def restore(self, task: Task) -> None:
         task.driver.boot.prepare_instance(task)
 
@@ -69,4 +72,4 @@ def boot_instance(task: Task, step: Step) -> Outcome:
     if stage == "prepare":
         task.driver.boot.prepare_instance(task)
         task.note(step, stage="on")
-    return Done() if reach(task, step, "on") else Again(POLL_SECONDS)
+    return switch(task, step, "on")

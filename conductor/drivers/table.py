@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from conductor.drivers import fake, plain
+from conductor import priorities
+from conductor.drivers import agentrescue, fake, plain
 from conductor.drivers.agentinspect import AgentInspect
 from conductor.drivers.autodetect import AutodetectDeploy
 from conductor.drivers.base import HardwareType, Interface
@@ -34,7 +35,7 @@ _COMMON: dict[str, Choices] = {
     "inspect": {"agent": AgentInspect, "no-inspect": plain.NoInspect},
     "network": {"flat": FlatNetwork, "noop": NoopNetwork},
     "raid": {"no-raid": plain.NoRaid},
-    "rescue": {"no-rescue": plain.NoRescue},
+    "rescue": {"agent": agentrescue.AgentRescue, "no-rescue": plain.NoRescue},
     "storage": {"noop": plain.LocalStorage},
     "vendor": {"no-vendor": plain.NoVendor},
 }
@@ -43,6 +44,8 @@ _FILES = {
     "deploy_ramdisk": "URL of the ramdisk that goes with deploy_kernel.",
     "kernel_append_params": "Kernel parameters of the ramdisk; %default% stands for the "
     "configured ones.",
+    **agentrescue.PROPERTIES,
+    **priorities.PROPERTIES,
 }
 
 

@@ -236,8 +236,9 @@ class _Keeping:
         pending.sending = False
         pending.attempts += 1
         self._flight[self._number] = pending
-        left = round(max(0.0, pending.deadline - time.monotonic()), 3)
-        child.send(Request(self._number, pending.target, pending.steps, pending.repeat, left))
+        child.send(
+            Request(self._number, pending.target, pending.steps, pending.repeat, pending.deadline)
+        )
 
     def _start(self) -> Child:
         child = self._child = self._keeper.start_child(self._selector)

@@ -41,9 +41,9 @@ Post = Callable[[FromChild], None]
 class Job:
     """A request in the child, answered exactly once. Times are monotonic."""
 
-    def __init__(self, request: Request, post: Post, now: float) -> None:
+    def __init__(self, request: Request, post: Post) -> None:
         self.request = request
-        self.deadline = now + request.seconds
+        self.deadline = request.deadline
         self._post = post
         self._lock = threading.Lock()
         self.answered = False
@@ -104,7 +104,7 @@ class Lanes:
     def accept(self, request: Request) -> None:
         """Takes a request; its answer is posted later."""
         now = time.monotonic()
-        job = Job(request, self._post, now)
+        job = Job(request, self._post)
         key = (request.target.address.lower(), request.target.port)
         with self._lock:
             lane = self._lanes.setdefault(key, Lane())

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
+from conductor import guard, metrics
 from conductor.ipmi import commands, failures
 from conductor.ipmi.commands import BootDevice, DeviceInfo, Garbled, PowerState, Step
 from conductor.ipmi.keeper import Keeper
@@ -36,7 +37,8 @@ class IpmiPool:
     longer. ``min_interval``: seconds between two requests to one BMC. ``command``
     starts a child.
 
-    All methods that talk to a BMC raise BmcUnreachable, BmcAuthFailed or BmcError.
+    All methods that talk to a BMC raise BmcUnreachable, BmcAuthFailed or BmcError; and
+    LeaseLost when the lease that this thread works under is no longer sure (``guard``).
     """
 
     def __init__(
@@ -134,9 +136,14 @@ class IpmiPool:
     def _ask(
         self, tried: str, target: BmcTarget, steps: tuple[Step, ...], repeat: Repeat
     ) -> tuple[bytes, ...]:
-        outcome = self._keeper_of(target).ask(target, steps, repeat, self._deadline)
-        if isinstance(outcome, Failure):
-            raise failures.error(tried, target, outcome)
+        seconds = guard.seconds_left(self._deadline)
+        # The numbers of a raw command are any number.
+        command = "raw command" if tried.startswith("raw command") else tried
+        with metrics.timed(metrics.BMC_CALLS, command):
+            outcome = self._keeper_of(target).ask(target, steps, repeat, seconds)
+            if isinstance(outcome, Failure):
+                guard.seconds_left(seconds)  # Was the lease what ended it?
+                raise failures.error(tried, target, outcome)
         return outcome
 
     def _read(

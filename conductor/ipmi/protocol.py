@@ -44,13 +44,17 @@ class Ping:
 
 @dataclass(frozen=True)
 class Request:
-    """IPMI commands for one BMC, to be sent in this order within ``seconds``."""
+    """IPMI commands for one BMC, to be sent in this order before ``deadline``.
+
+    That is on the monotonic clock, which is the same in all processes of a machine: a
+    request that was long on its way is not sent late.
+    """
 
     number: int
     target: BmcTarget
     steps: tuple[Step, ...]
     repeat: Repeat
-    seconds: float
+    deadline: float
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,7 @@ def _plain(message: ToChild | FromChild) -> dict[str, object]:
                 "target": _plain_target(message.target),
                 "steps": [[s.netfn, s.command, s.data.hex(), s.tolerate] for s in message.steps],
                 "repeat": message.repeat,
-                "seconds": message.seconds,
+                "deadline": message.deadline,
             }
         case Pong():
             return {"pong": True}
@@ -154,7 +158,7 @@ def decode_for_child(line: bytes) -> ToChild:
             for netfn, command, data, tolerate in plain["steps"]
         ),
         repeat=plain["repeat"],
-        seconds=plain["seconds"],
+        deadline=plain["deadline"],
     )
 
 

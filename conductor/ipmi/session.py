@@ -142,7 +142,9 @@ class LanSession(simplesession.Session):  # type: ignore[misc]
             return
         if self._open and self.logged:
             self._open = False
-            # An unanswered command would hold the farewell back.
+            # A farewell tells the machine nothing: it may be said after the deadline.
+            self._until = time.monotonic() + 1.0
+            # An unanswered command would hold it back.
             self.incommand, self.lastpayload = False, None
             try:
                 self.logout()
@@ -357,6 +359,10 @@ class LanSession(simplesession.Session):  # type: ignore[misc]
     def _xmit_packet(
         self, retry: bool = True, delay_xmit: float | None = None, timeout: float | None = None
     ) -> None:
+        if time.monotonic() >= self._until:
+            # Whoever asked may not ask any more: his lease ends with his deadline. The
+            # loop finds out next.
+            return
         if self.sequencenumber:
             self.sequencenumber += 1
         self._packets += 1

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conductor.steps import agent, inspection, instance, power, ramdisk, reserved, rules
-from conductor.steps.agent import agent_step, runs_on_agent
+from conductor.steps import agentsteps, inspection, instance, power, ramdisk, reserved, rules
+from conductor.steps.agentsteps import agent_step, runs_on_agent
 
 if TYPE_CHECKING:
     from conductor.drivers.base import StepFunction
@@ -19,9 +19,12 @@ CONDUCTOR_STEPS: dict[str, StepFunction] = {
     "change_power": power.change_power,
     "boot_ramdisk": ramdisk.boot_ramdisk,
     "leave_ramdisk": ramdisk.leave_ramdisk,
-    "plan_agent_steps": agent.plan_agent_steps,
-    "check_agent_steps": agent.check_agent_steps,
-    "meet_agent_again": agent.meet_agent_again,
+    "plan_agent_steps": agentsteps.plan_agent_steps,
+    "refuse_cleaning": agentsteps.refuse_cleaning,
+    "confirm_erasure": agentsteps.confirm_erasure,
+    "join_agent_steps": agentsteps.join_agent_steps,
+    "check_agent_steps": agentsteps.check_agent_steps,
+    "meet_agent_again": agentsteps.meet_agent_again,
     "await_inventory": inspection.await_inventory,
     "record_facts": inspection.record_facts,
     "apply_rules": rules.apply_rules,

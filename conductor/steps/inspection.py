@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from conductor.outcomes import Again, Done, Outcome, Wait
+from conductor.outcomes import Again, Done, Outcome
 from conductor.steps.power import POLL_SECONDS
-from conductor.steps.ramdisk import power_into_ramdisk
+from conductor.steps.ramdisk import power_into_ramdisk, wait_for_ramdisk
 from drophammer.bootspec import normal_mac
 from drophammer.errors import AgentError, Invalid
 from drophammer.model import Port, Step, new_uuid
@@ -25,7 +25,7 @@ def await_inventory(task: Task, step: Step) -> Outcome:
     task.agent()
     found = task.inventory()
     if found is None or found.created_at < task.operation.created_at:
-        return Wait()
+        return wait_for_ramdisk(task, step)
     error = found.plugin_data.get("error")
     if error:
         raise AgentError(f"The ramdisk could not inspect the machine: {error}")

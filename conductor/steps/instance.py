@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conductor import images, undeploy
-from conductor.outcomes import Again, Done, Outcome
-from conductor.steps.power import POLL_SECONDS, reach
+from conductor.outcomes import Done, Outcome
+from conductor.steps.power import switch
 from conductor.steps.ramdisk import leave_ramdisk
 from drophammer import states
-from drophammer.errors import DrophammerError
+from drophammer.errors import DrophammerError, LeaseLost
 from drophammer.model import Step
+from drophammer.text import readable
 
 if TYPE_CHECKING:
     from conductor.task import Task
@@ -25,9 +26,24 @@ def check_image(task: Task, step: Step) -> Outcome:
 def tear_down_instance(task: Task, step: Step) -> Outcome:
     """Machine off, and everything that belonged to the deployed system forgotten."""
     if "cleared" not in step.cursor:
+        if task.node.console_enabled:
+            _stop_console(task)
         task.driver.boot.clean_up(task)
         undeploy.forget_instance(task, step)
-    return Done() if reach(task, step, "off") else Again(POLL_SECONDS)
+    return switch(task, step, "off")
+
+
+def _stop_console(task: Task) -> None:
+    """End what shows the system's screen to whoever had it; the node keeps its wish for one."""
+    try:
+        if task.driver.has("console"):
+            task.confirm()
+            task.driver.console.stop(task.node)
+    except LeaseLost:
+        raise
+    except DrophammerError as error:
+        # The system goes in any case, and with it what the console shows.
+        task.update({}, event=("console", readable(f"It could not be stopped: {error.message}")))
 
 
 def begin_cleaning(task: Task, step: Step) -> Outcome:
@@ -47,9 +63,8 @@ def adopt_instance(task: Task, step: Step) -> Outcome:
     """Check what a later rebuild or deletion needs; the running system is left alone."""
     task.driver.power.validate(task.node)
     task.driver.deploy.validate(task.node)
-    task.driver.deploy.restore(task)
-    task.update({"power_state": task.driver.power.state(task.node)})
-    return Done()
+    task.driver.deploy.take_over(task)
+    return Done(values={"power_state": task.driver.power.state(task.node)})
 
 
 def restore_instance(task: Task, step: Step) -> Outcome:
@@ -60,4 +75,4 @@ def restore_instance(task: Task, step: Step) -> Outcome:
             return outcome
         task.driver.deploy.restore(task)
         task.note(step, left=True)
-    return Done() if reach(task, step, "on") else Again(POLL_SECONDS)
+    return switch(task, step, "on")

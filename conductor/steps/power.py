@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from conductor import caches
+from sqlalchemy.orm import Session
+
+from conductor import announce, caches
 from conductor.outcomes import Again, Done, Outcome
 from drophammer import states
-from drophammer.errors import BmcUnreachable, HardwareError
+from drophammer.errors import BmcUnreachable, DrophammerError, HardwareError, LeaseLost
 from drophammer.model import Step
+from drophammer.notifications import END, ERROR, START
 
 if TYPE_CHECKING:
     from conductor.task import Task
@@ -23,9 +28,13 @@ _WANTED = {"on": states.POWER_ON, "off": states.POWER_OFF}
 def verify_power(task: Task, step: Step) -> Outcome:
     """Ask the power controller for the power state: does it answer, are the credentials right?"""
     state = task.driver.power.state(task.node)
-    task.update({"power_state": state}, event=("power", f"the controller answers: {state}"))
     caches.refresh(task)
-    return Done({"power_state": state})
+    text = f"the controller answers: {state}"
+    return Done(
+        {"power_state": state},
+        values={"power_state": state},
+        along=lambda session: task.tell(session, "power", text),
+    )
 
 
 def change_power(task: Task, step: Step) -> Outcome:
@@ -33,23 +42,36 @@ def change_power(task: Task, step: Step) -> Outcome:
     request = task.operation.request
     target = str(request["target"])
     soft = target.startswith("soft")
+    settings = task.box.settings
     off_seconds = request.get("timeout") or (
-        task.box.settings.soft_power_timeout if soft else task.box.settings.power_timeout
+        settings.soft_power_timeout if soft else settings.power_timeout
     )
+    off = "soft" if soft else "off"
+    if target.endswith(states.POWER_OFF):
+        return _asked_for(switch(task, step, "off", action=off, seconds=float(off_seconds)))
     if target != states.POWER_ON and "was_off" not in step.cursor:
-        if not reach(
-            task, step, "off", action="soft" if soft else "off", seconds=float(off_seconds)
-        ):
+        if not reach(task, step, "off", action=off, seconds=float(off_seconds)):
             return Again(POLL_SECONDS)
         task.note(step, was_off=True)
-    if target.endswith(states.POWER_OFF):
-        task.update({"target_power_state": None})
-        return Done()
-    seconds = float(request.get("timeout") or task.box.settings.power_timeout)
-    if not reach(task, step, "on", seconds=seconds):
+    seconds = float(request.get("timeout") or settings.power_timeout)
+    return _asked_for(switch(task, step, "on", seconds=seconds))
+
+
+def _asked_for(outcome: Done | Again) -> Outcome:
+    """The outcome; done, the operator's wish is no longer shown as one."""
+    if isinstance(outcome, Again):
+        return outcome
+    return replace(outcome, values={**outcome.values, "target_power_state": None})
+
+
+def switch(
+    task: Task, step: Step, wanted: str, *, action: str | None = None, seconds: float | None = None
+) -> Done | Again:
+    """The same as ``reach``, as the last thing that a step has to do."""
+    values = _reached(task, step, wanted, action, seconds)
+    if values is None:
         return Again(POLL_SECONDS)
-    task.update({"target_power_state": None})
-    return Done()
+    return Done(values=values, along=_is(task, wanted) if values else None)
 
 
 def reach(
@@ -58,34 +80,69 @@ def reach(
     """Bring the machine to ``wanted`` ("on" or "off"); True when the hardware says so.
 
     The first visit sends the command, the later ones ask, and send it again now and
-    then. Raises HardwareError when the state is not reached within ``seconds``.
+    then, and when the one who sent it is gone. Raises HardwareError when the state is
+    not reached within ``seconds``.
     """
+    values = _reached(task, step, wanted, action, seconds)
+    if values:
+        task.update(values, event=("power", f"is {wanted}"))
+    return values is not None
+
+
+def _reached(
+    task: Task, step: Step, wanted: str, action: str | None, seconds: float | None
+) -> dict[str, Any] | None:
+    """The columns that are news when the hardware says so; None while it does not."""
+    try:
+        values = _pursued(task, step, wanted, action, seconds)
+    except LeaseLost:
+        raise  # Somebody else goes on, and tells how it ends.
+    except DrophammerError:
+        announce.power(task, _WANTED[wanted], ERROR)
+        raise
+    if values and f"{wanted}_sent" in step.cursor:
+        announce.power(task, _WANTED[wanted], END)
+    return values
+
+
+def _pursued(
+    task: Task, step: Step, wanted: str, action: str | None, seconds: float | None
+) -> dict[str, Any] | None:
     state = _WANTED[wanted]
-    sent = step.cursor.get(f"{wanted}_sent")
+    # What a conductor before this one sent may not have arrived, and the time in which
+    # nobody looked says nothing about the machine: it is sent again, and waited for anew.
+    ours = step.cursor.get(f"{wanted}_by") == task.box.holder.uuid
+    sent = step.cursor.get(f"{wanted}_sent") if ours else None
     limit = seconds if seconds is not None else task.box.settings.power_timeout
     waited = _seconds_since(task, sent)
-    actual = _ask(task, patient=sent is not None and waited <= limit)
-    again = _seconds_since(task, step.cursor.get(f"{wanted}_sent_again") or sent) > RESEND_SECONDS
+    actual = _ask(task, patient=f"{wanted}_sent" in step.cursor and waited <= limit)
+    again = _seconds_since(task, step.cursor.get(f"{wanted}_last")) > RESEND_SECONDS
     if actual != state and (sent is None or again):
         # Noted first: whether a command arrived that was answered by silence, or whose
         # sender died, shows in the power state.
-        mark = f"{wanted}_sent" if sent is None else f"{wanted}_sent_again"
-        task.note(step, **{mark: task.now().isoformat()})
+        now = task.now().isoformat()
+        marked, sent = sent is not None, sent or now
+        marks = {"sent": sent, "last": now, "by": task.box.holder.uuid}
+        task.note(step, **{f"{wanted}_{name}": value for name, value in marks.items()})
+        if not marked:
+            announce.power(task, state, START)
         with contextlib.suppress(BmcUnreachable):
             task.driver.power.send(task.node, action or wanted)
         actual = _ask(task, patient=True)
-        sent = sent or step.cursor[mark]
     if actual == state:
-        if sent is not None or task.node.power_state != state:
-            task.update({"power_state": state}, event=("power", f"is {wanted}"))
-        return True
+        news = sent is not None or task.node.power_state != state
+        return {"power_state": state} if news else {}
     if waited > limit:
         raise HardwareError(
             f"Told node {task.node.uuid} to power {wanted} {waited:.0f} s ago; its controller "
             f"still answers '{actual or 'nothing'}'. Look at the machine's console, or power it "
             "by hand."
         )
-    return False
+    return None
+
+
+def _is(task: Task, wanted: str) -> Callable[[Session], None]:
+    return lambda session: task.tell(session, "power", f"is {wanted}")
 
 
 def _ask(task: Task, *, patient: bool) -> str | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import datetime
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from conductor.outcomes import Again, Done, Outcome, Wait
 from conductor.steps.power import POLL_SECONDS, reach
@@ -10,8 +12,12 @@ from drophammer import bootspec, states
 from drophammer.model import Step
 
 if TYPE_CHECKING:
+    from conductor.settings import Settings
     from conductor.task import Task
 
+BOOTING = "booting"
+# What has not come up three times will hardly do so the fourth time.
+MAX_BOOTS = 3
 _PURPOSE = {
     states.INSPECTING: bootspec.INSPECT,
     states.CLEANING: bootspec.CLEAN,
@@ -27,8 +33,40 @@ def boot_ramdisk(task: Task, step: Step) -> Outcome:
         return Again(POLL_SECONDS)
     agent = task.agent()
     if agent is None or not agent.url:
-        return Wait()
+        return wait_for_ramdisk(task, step)
     return Done({"agent_version": agent.version})
+
+
+def wait_for_ramdisk(task: Task, step: Step) -> Outcome:
+    """Wait for the ramdisk's word; when it should have come long ago, boot the machine again."""
+    if not is_lost(task.box.settings, step.cursor, task.now()):
+        return Wait()
+    if task.node.provision_state in states.WAITING:
+        task.fire("resume")
+    # Power is switched as for the first time: nothing of that counts for this time.
+    marks = {f"{way}_{mark}": None for way in ("off", "on") for mark in ("sent", "last", "by")}
+    boots = step.cursor.get("boots", 1) + 1
+    task.note(step, **marks, stage="off", boots=boots)
+    seconds = task.box.settings.boot_retry_timeout
+    text = f"the ramdisk did not call back within {seconds:g} s: boot {boots} of {MAX_BOOTS}"
+    task.update({}, event=("boot", text))
+    return Again(0)
+
+
+def is_lost(settings: Settings, cursor: Mapping[str, Any], now: datetime.datetime) -> bool:
+    """Whether a machine that was booted, and whose ramdisk is silent, is to be booted again.
+
+    Firmware that asked the network while nobody answered may stand still for ever, and so may
+    a ramdisk whose token was lost on its way. To begin again does no harm: it has been told
+    nothing yet.
+    """
+    patience = settings.boot_retry_timeout
+    if not patience or cursor.get("stage") != BOOTING or cursor.get("boots", 1) >= MAX_BOOTS:
+        return False
+    booted = cursor.get("booted")
+    if booted is None:
+        return False
+    return (now - datetime.datetime.fromisoformat(booted)).total_seconds() >= patience
 
 
 def power_into_ramdisk(task: Task, step: Step) -> bool:
@@ -46,7 +84,7 @@ def power_into_ramdisk(task: Task, step: Step) -> bool:
     if stage == "on":
         if not reach(task, step, "on"):
             return False
-        task.note(step, stage="booting")
+        task.note(step, stage=BOOTING, booted=task.now().isoformat())
     return True
 
 

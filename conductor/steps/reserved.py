@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from conductor import report
 from conductor.outcomes import Again, Done, Hold, Outcome, Wait
 from conductor.stepplan import ON_CHILDREN
-from conductor.steps.agent import meet_agent_again
-from conductor.steps.power import POLL_SECONDS, reach
+from conductor.steps.agentsteps import meet_agent_again
+from conductor.steps.power import POLL_SECONDS, reach, switch
 from conductor.steps.ramdisk import boot_ramdisk
-from drophammer import operations, states
+from drophammer import conductors, operations, states
 from drophammer.errors import HardwareError, NodeLocked
 from drophammer.model import Node, Operation, Step
 
@@ -35,14 +36,14 @@ def power_on(task: Task, step: Step) -> Outcome:
     booting = "stage" in step.cursor
     if booting or (task.in_ramdisk() and task.driver.power.state(task.node) == states.POWER_OFF):
         return _into_ramdisk(task, step)
-    return Done() if reach(task, step, "on") else Again(POLL_SECONDS)
+    return switch(task, step, "on")
 
 
 def power_off(task: Task, step: Step) -> Outcome:
     """Machine off."""
     if ON_CHILDREN in step.args:
         return _on_children(task, step)
-    return Done() if reach(task, step, "off") else Again(POLL_SECONDS)
+    return switch(task, step, "off")
 
 
 def reboot(task: Task, step: Step) -> Outcome:
@@ -55,7 +56,7 @@ def reboot(task: Task, step: Step) -> Outcome:
         if not reach(task, step, "off"):
             return Again(POLL_SECONDS)
         task.note(step, was_off=True)
-    return Done() if reach(task, step, "on") else Again(POLL_SECONDS)
+    return switch(task, step, "on")
 
 
 def hold(task: Task, step: Step) -> Outcome:
@@ -73,10 +74,26 @@ def wait(task: Task, step: Step) -> Outcome:
             task.note(step, beats=beats)
         return Done() if beats > step.cursor["beats"] else Wait()
     if "until" not in step.cursor:
-        seconds = min(float(step.args["seconds"]), task.box.settings.max_step_wait)
-        task.note(step, until=task.now().timestamp() + seconds)
+        _begin_wait(task, step)
     left = step.cursor["until"] - task.now().timestamp()
     return Done() if left <= 0 else Again(left)
+
+
+def _begin_wait(task: Task, step: Step) -> None:
+    """Journal until when; say so where that is sooner than was asked for."""
+    wanted, limit = float(step.args["seconds"]), task.box.settings.max_step_wait
+    until = task.now().timestamp() + min(wanted, limit)
+    with task.box.store.write() as session:
+        task.write(session, {})
+        task.journal_note(session, step, until=until)
+        if wanted > limit:
+            task.tell(
+                session,
+                "step",
+                f"{step.interface}.wait: {limit:g} s instead of {wanted:g} s "
+                "([conductor] max_conductor_wait_step_seconds)",
+                {"step": step.step, "seconds": limit, "asked": wanted},
+            )
 
 
 def _into_ramdisk(task: Task, step: Step) -> Outcome:
@@ -113,13 +130,14 @@ def _begin_on(task: Task, child: Node, target: str) -> None:
     """Start the power operation of a child, unless somebody holds it just now."""
     # Most who hold a node do so for moments; the parent's deadline ends what takes longer.
     with contextlib.suppress(NodeLocked):
-        task.box.bus.call("conductor", "power", node_id=child.id, target=target, timeout=None)
+        topic = conductors.topic(child.conductor_group)
+        task.box.bus.call(topic, "power", node_id=child.id, target=target, timeout=None)
 
 
 def _check_children(step: Step, children: Sequence[Node], ended: dict[int, Operation]) -> None:
     """Raise HardwareError naming every child on which it did not work."""
     failed = [
-        f"{child.uuid}: {operation.error or 'another request took its place'}"
+        f"{child.uuid}: {report.essence(operation.error or 'it did not say why')}"
         for child in children
         if (operation := ended[child.id]).state != operations.DONE
     ]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
 from conductor.outcomes import Done, Outcome
-from drophammer import rules
-from drophammer.errors import Invalid
+from conductor.steps import ruledriver
+from drophammer import difference, rules
+from drophammer.errors import DrophammerError, Invalid
 from drophammer.model import InspectionRule, Inventory, Node, NodeTrait, Port, Step
 from drophammer.ruleactions import Subject
 from drophammer.rulevalues import PORT
@@ -52,6 +54,7 @@ def apply_rules(task: Task, step: Step) -> Outcome:
     held = rules.apply([_rule(row) for row in found], subject)
     for level, text in subject.log:
         LOG.log(_LEVELS[level], "node %s: inspection rule: %s", task.node.uuid, readable(text))
+    _settle(task, before, subject, found, held)
     try:
         _write(task, step, before, subject, ports, held)
     except IntegrityError as error:
@@ -101,6 +104,26 @@ def _copy(subject: Subject) -> Subject:
     )
 
 
+def _settle(
+    task: Task, before: Subject, after: Subject, found: Sequence[InspectionRule], held: list[str]
+) -> None:
+    """Add to the node what a driver and interfaces that were set bring along."""
+    changed = difference.changed(before.node, after.node)
+    try:
+        after.node.update(ruledriver.settled(task.box, task.node, changed))
+    except DrophammerError as error:
+        secret = any(row.sensitive and _rule(row).name in held for row in found)
+        why = (
+            "One of the rules is sensitive, its values are not shown." if secret else error.message
+        )
+        raise Invalid(
+            f"The driver and interfaces that the inspection rules set cannot be: {why} Rules that "
+            f"held: {', '.join(held)}."
+        ) from error
+    if "driver" in changed:
+        after.log.append(("info", ruledriver.sentence(after.node)))
+
+
 def _write(
     task: Task,
     step: Step,
@@ -110,15 +133,15 @@ def _write(
     held: list[str],
 ) -> None:
     """Write what is different, and that it has been done."""
-    values = _different(before.node, after.node)
+    values = difference.changed(before.node, after.node)
     with task.box.store.write() as session:
         task.write(session, values)
         for old, new in zip(before.ports, after.ports, strict=True):
-            changed = _different(old, new)
+            changed = difference.changed(old, new)
             if changed:
                 session.execute(update(Port).where(Port.id == ports[old["uuid"]]).values(**changed))
         _write_traits(session, task.node.id, before.traits, after.traits)
-        if after.plugin_data != before.plugin_data:
+        if not difference.same(after.plugin_data, before.plugin_data):
             session.execute(
                 update(Inventory)
                 .where(Inventory.node_id == task.node.id)
@@ -128,10 +151,6 @@ def _write(
             task.tell(session, "rule", readable(text))
         task.journal_note(session, step, held=held)
     task.know(values)
-
-
-def _different(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in after.items() if value != before[name]}
 
 
 def _write_traits(session: Session, node_id: int, before: set[str], after: set[str]) -> None:

@@ -7,7 +7,7 @@ what a user or the hardware gave us, never our own bookkeeping.
 
 from __future__ import annotations
 
-from drophammer.model.base import Base, JSONObject, UTCDateTime, new_uuid
+from drophammer.model.base import Base, JSONObject, LongText, UTCDateTime, new_uuid
 from drophammer.model.node import (
     INTERFACES,
     BiosSetting,
@@ -37,6 +37,7 @@ __all__ = [
     "InspectionRule",
     "Inventory",
     "JSONObject",
+    "LongText",
     "Node",
     "NodeTrait",
     "Operation",

@@ -6,10 +6,11 @@ import datetime
 import uuid as uuid_module
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, DateTime, Index, MetaData, String, text
+from sqlalchemy import JSON, Boolean, DateTime, Index, MetaData, String, Text, text
+from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 
 class UTCDateTime(TypeDecorator[datetime.datetime]):
@@ -17,6 +18,11 @@ class UTCDateTime(TypeDecorator[datetime.datetime]):
 
     impl = DateTime
     cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        # Left alone, MariaDB keeps whole seconds: leases and the order of lives need more.
+        kept = mysql.DATETIME(fsp=6) if dialect.name == "mariadb" else DateTime()
+        return dialect.type_descriptor(kept)
 
     def process_bind_param(
         self, value: datetime.datetime | None, dialect: Dialect
@@ -31,6 +37,8 @@ class UTCDateTime(TypeDecorator[datetime.datetime]):
         return None if value is None else value.replace(tzinfo=datetime.UTC)
 
 
+# As long as a request may be; what MariaDB calls TEXT ends at 64 KiB.
+LongText = Text().with_variant(mysql.MEDIUMTEXT(), "mariadb")
 JSONObject = dict[str, Any]
 
 

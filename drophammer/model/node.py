@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, String, Text, false
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, false
 from sqlalchemy.orm import Mapped, mapped_column
 
-from drophammer.model.base import Base, JSONObject, index_of_set
+from drophammer.model.base import Base, JSONObject, LongText, index_of_set
 
 INTERFACES = (
     "bios",
@@ -42,6 +42,8 @@ class Node(Base):
         # Lists leave out children: an index of all would be taken for that, instead of
         # the one that finds what is asked for or has the order that is asked for.
         index_of_set("nodes", "parent_node"),
+        # A state has a good part of all nodes: without it, they would be sorted for each page.
+        Index("ix_nodes_provision_state_name", "provision_state", "name"),
         # Without it sqlite gives the id of a deleted node to the next one, and a timer
         # entry that outlived its node would find somebody else's.
         {"sqlite_autoincrement": True},
@@ -66,9 +68,9 @@ class Node(Base):
     target_provision_state: Mapped[str | None] = mapped_column(String(15))
     provision_updated_at: Mapped[datetime.datetime | None]
     deadline: Mapped[datetime.datetime | None] = mapped_column(index=True)
-    last_error: Mapped[str | None] = mapped_column(Text)
+    last_error: Mapped[str | None] = mapped_column(LongText)
     maintenance: Mapped[bool] = mapped_column(default=False, server_default=false())
-    maintenance_reason: Mapped[str | None] = mapped_column(Text)
+    maintenance_reason: Mapped[str | None] = mapped_column(LongText)
     fault: Mapped[str | None]
     lease_owner: Mapped[str | None] = mapped_column(String(36), index=True)
     lease_host: Mapped[str | None]
@@ -102,12 +104,12 @@ class Node(Base):
     conductor_group: Mapped[str] = mapped_column(default="", server_default="")
     automated_clean: Mapped[bool | None]
     protected: Mapped[bool] = mapped_column(default=False, server_default=false())
-    protected_reason: Mapped[str | None] = mapped_column(Text)
+    protected_reason: Mapped[str | None] = mapped_column(LongText)
     owner: Mapped[str | None] = mapped_column(index=True)
     lessee: Mapped[str | None] = mapped_column(index=True)
-    description: Mapped[str | None] = mapped_column(Text)
+    description: Mapped[str | None] = mapped_column(LongText)
     retired: Mapped[bool] = mapped_column(default=False, server_default=false())
-    retired_reason: Mapped[str | None] = mapped_column(Text)
+    retired_reason: Mapped[str | None] = mapped_column(LongText)
     boot_mode: Mapped[str | None] = mapped_column(String(16))
     secure_boot: Mapped[bool | None]
     shard: Mapped[str | None] = mapped_column(index=True)
@@ -143,7 +145,7 @@ class BiosSetting(Base):
         ForeignKey("nodes.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
     )
     name: Mapped[str] = mapped_column(primary_key=True)
-    value: Mapped[str | None] = mapped_column(Text)
+    value: Mapped[str | None] = mapped_column(LongText)
     attribute_type: Mapped[str | None]
     allowable_values: Mapped[list[Any] | None] = mapped_column(JSON())
     lower_bound: Mapped[int | None] = mapped_column(BigInteger)
@@ -199,8 +201,8 @@ class BootSpecRow(Base):
     )
     purpose: Mapped[str] = mapped_column(String(16))
     loader: Mapped[str] = mapped_column(String(16))
-    kernel: Mapped[str] = mapped_column(Text)
-    ramdisk: Mapped[str] = mapped_column(Text)
+    kernel: Mapped[str] = mapped_column(LongText)
+    ramdisk: Mapped[str] = mapped_column(LongText)
     parameters: Mapped[list[Any]] = mapped_column(default=list)
     key: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime.datetime]

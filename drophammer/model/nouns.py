@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
-from sqlalchemy import String, Text, false
+from sqlalchemy import String, false
 from sqlalchemy.orm import Mapped, mapped_column
 
-from drophammer.model.base import Base, JSONObject
+from drophammer.model.base import Base, JSONObject, LongText
 
 
 class Chassis(Base):
@@ -37,7 +37,7 @@ class Allocation(Base):
     name: Mapped[str | None] = mapped_column(unique=True)
     resource_class: Mapped[str | None] = mapped_column(String(80), index=True)
     state: Mapped[str] = mapped_column(String(16), index=True)
-    last_error: Mapped[str | None] = mapped_column(Text)
+    last_error: Mapped[str | None] = mapped_column(LongText)
     candidate_nodes: Mapped[list[Any]] = mapped_column(default=list)
     traits: Mapped[list[Any]] = mapped_column(default=list)
     extra: Mapped[JSONObject] = mapped_column(default=dict)
@@ -87,7 +87,7 @@ class InspectionRule(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     uuid: Mapped[str] = mapped_column(String(36), unique=True)
-    description: Mapped[str | None] = mapped_column(Text)
+    description: Mapped[str | None] = mapped_column(LongText)
     priority: Mapped[int] = mapped_column(default=0, server_default="0")
     phase: Mapped[str] = mapped_column(String(16), default="main", server_default="main")
     sensitive: Mapped[bool] = mapped_column(default=False, server_default=false())

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime
 
-from sqlalchemy import ForeignKey, String, Text, UniqueConstraint, false, true
+from sqlalchemy import ForeignKey, String, UniqueConstraint, false, true
 from sqlalchemy.orm import Mapped, mapped_column
 
-from drophammer.model.base import Base, JSONObject
+from drophammer.model.base import Base, JSONObject, LongText
 
 
 class Port(Base):
@@ -29,7 +29,7 @@ class Port(Base):
         String(36), ForeignKey("portgroups.uuid", ondelete="SET NULL"), index=True
     )
     is_smartnic: Mapped[bool] = mapped_column(default=False, server_default=false())
-    description: Mapped[str | None] = mapped_column(Text)
+    description: Mapped[str | None] = mapped_column(LongText)
     vendor: Mapped[str | None]
     category: Mapped[str | None] = mapped_column(String(80))
     available_for_dynamic_portgroup: Mapped[bool] = mapped_column(

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, false, true
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, false, true
 from sqlalchemy.orm import Mapped, mapped_column
 
-from drophammer.model.base import Base, JSONObject
+from drophammer.model.base import Base, JSONObject, LongText
 
 
 class Operation(Base):
     """One piece of work on a node, from an operator's verb to its end.
 
-    ``state`` is running, waiting, done, failed or aborted. ``flow`` names the
+    ``state`` is running, waiting, done, failed or aborted; failing or aborting while the
+    machine is still to be left safe before the last two. ``flow`` names the
     list of steps, ``position`` the step that is due. Everything needed to go on
     after a crash is here and in ``steps``.
     """
@@ -32,9 +33,9 @@ class Operation(Base):
     abort_requested: Mapped[bool] = mapped_column(default=False, server_default=false())
     progress_done: Mapped[int | None] = mapped_column(BigInteger)
     progress_total: Mapped[int | None] = mapped_column(BigInteger)
-    progress_message: Mapped[str | None] = mapped_column(Text)
+    progress_message: Mapped[str | None] = mapped_column(LongText)
     progress_at: Mapped[datetime.datetime | None]
-    error: Mapped[str | None] = mapped_column(Text)
+    error: Mapped[str | None] = mapped_column(LongText)
     created_at: Mapped[datetime.datetime]
     updated_at: Mapped[datetime.datetime | None]
     finished_at: Mapped[datetime.datetime | None]
@@ -64,7 +65,7 @@ class Step(Base):
     state: Mapped[str] = mapped_column(String(16))
     cursor: Mapped[JSONObject] = mapped_column(default=dict)
     result: Mapped[JSONObject] = mapped_column(default=dict)
-    error: Mapped[str | None] = mapped_column(Text)
+    error: Mapped[str | None] = mapped_column(LongText)
     started_at: Mapped[datetime.datetime | None]
     finished_at: Mapped[datetime.datetime | None]
 
@@ -84,9 +85,9 @@ class Agent(Base):
     )
     token: Mapped[str | None] = mapped_column(String(64))
     token_shown: Mapped[bool] = mapped_column(default=False, server_default=false())
-    url: Mapped[str | None] = mapped_column(Text)
+    url: Mapped[str | None] = mapped_column(LongText)
     version: Mapped[str | None]
-    certificate: Mapped[str | None] = mapped_column(Text)
+    certificate: Mapped[str | None] = mapped_column(LongText)
     step_version: Mapped[JSONObject] = mapped_column(default=dict)
     beats: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     last_beat: Mapped[datetime.datetime | None]
@@ -100,14 +101,18 @@ class Event(Base):
     """
 
     __tablename__ = "events"
-    __table_args__ = (Index("ix_events_node_id_id", "node_id", "id"),)
+    __table_args__ = (
+        Index("ix_events_node_id_id", "node_id", "id"),
+        # An id is never given out again: streams go on from the last one they saw.
+        {"sqlite_autoincrement": True},
+    )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
     node_id: Mapped[int | None] = mapped_column(ForeignKey("nodes.id", ondelete="CASCADE"))
     at: Mapped[datetime.datetime]
     source: Mapped[str] = mapped_column(String(16))
     kind: Mapped[str] = mapped_column(String(32))
-    message: Mapped[str] = mapped_column(Text)
+    message: Mapped[str] = mapped_column(LongText)
     data: Mapped[JSONObject] = mapped_column(default=dict)
 
 
@@ -123,7 +128,7 @@ class HistoryEntry(Base):
     created_at: Mapped[datetime.datetime]
     severity: Mapped[str] = mapped_column(String(16))
     event_type: Mapped[str] = mapped_column(String(32))
-    event: Mapped[str] = mapped_column(Text)
+    event: Mapped[str] = mapped_column(LongText)
     conductor: Mapped[str | None]
     user: Mapped[str | None]
     project: Mapped[str | None]
@@ -133,15 +138,21 @@ class HistoryEntry(Base):
 
 
 class Conductor(Base):
-    """A conductor process: who it is, what it can drive, when it was last seen."""
+    """One life of a conductor process: who it is, what it can drive, when it was last seen.
+
+    ``id`` is its epoch: whoever starts later, anywhere, has a higher one. ``process`` lets
+    others on the same machine see whether it still exists (``processes.py``).
+    """
 
     __tablename__ = "conductors"
+    __table_args__ = {"sqlite_autoincrement": True}
 
     id: Mapped[int] = mapped_column(primary_key=True)
     uuid: Mapped[str] = mapped_column(String(36), unique=True)
-    hostname: Mapped[str] = mapped_column(unique=True)
+    hostname: Mapped[str] = mapped_column(index=True)
     conductor_group: Mapped[str] = mapped_column(default="", server_default="")
     hardware_types: Mapped[JSONObject] = mapped_column(default=dict)
+    process: Mapped[str | None]
     online: Mapped[bool] = mapped_column(default=True, server_default=true())
     created_at: Mapped[datetime.datetime]
     seen_at: Mapped[datetime.datetime]

@@ -15,6 +15,8 @@ from netboot.paths import KERNEL, RAMDISK, boot_file, ipxe_script
 TRIES = 5
 PAUSE_SECONDS = 3
 LAST_PAUSE_SECONDS = 30
+# With the pause, the time that this service may take to be started anew.
+ROUNDS = 10
 
 
 def start(base_url: str) -> str:
@@ -38,7 +40,7 @@ def start(base_url: str) -> str:
         "goto next",
         ":none",
         "inc rounds",
-        "iseq ${rounds} 3 && goto leave ||",
+        f"iseq ${{rounds}} {ROUNDS} && goto leave ||",
         f"sleep {PAUSE_SECONDS}",
         "goto round",
         ":leave",

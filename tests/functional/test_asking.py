@@ -12,14 +12,16 @@ from sqlalchemy.exc import OperationalError
 
 from drophammer.model import Node, new_uuid
 from drophammer.store import Store
+from tests.databases import copied, only_sqlite
+
+pytestmark = only_sqlite
 
 NODES = Node.metadata.tables["nodes"]
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(f"sqlite:///{tmp_path}/asked.sqlite")
-    opened.migrate()
+def store(tmp_path: Path, empty_database: Path) -> Iterator[Store]:
+    opened = copied(empty_database, tmp_path / "asked.sqlite")
     yield opened
     opened.close()
 

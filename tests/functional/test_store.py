@@ -15,6 +15,7 @@ from drophammer.clock import FakeClock
 from drophammer.errors import LeaseLost, NodeLocked, NotFound
 from drophammer.model import Base, Node, Port, Portgroup, new_uuid
 from drophammer.store import Holder, Store
+from tests.databases import copied
 
 A, B = Holder("uuid-a", "host-a"), Holder("uuid-b", "host-b")
 
@@ -25,9 +26,8 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def store(tmp_path: Path, clock: FakeClock) -> Iterator[Store]:
-    store = Store(f"sqlite:///{tmp_path}/x.sqlite", clock=clock)
-    store.migrate()
+def store(tmp_path: Path, empty_database: Path, clock: FakeClock) -> Iterator[Store]:
+    store = copied(empty_database, tmp_path / "x.sqlite", clock=clock)
     yield store
     store.close()
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from conductor import fakefaults
+from conductor import fakefaults, guard
 from conductor.drivers.base import Interface
 from conductor.outcomes import Again, Done, Outcome
 from conductor.toolbox import Toolbox
@@ -71,6 +71,7 @@ def duration(box: Toolbox, kind: str) -> float:
 
 def strike(box: Toolbox, node: Node, kind: str) -> None:
     """Raise the fault that the node, or else the configuration, has for ``kind``."""
+    guard.seconds_left(0)  # A machine that does not exist is spoken to like any other.
     own = faults_of(node)
     fault = own[kind] if kind in own else box.settings.fake_faults.get(kind)
     if fault is not None:

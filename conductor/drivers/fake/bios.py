@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from conductor.drivers.base import Bios, StepFunction
 from conductor.drivers.fake.acting import Fake, pause
+from conductor.once import once
 from conductor.outcomes import Done, Outcome
 from drophammer.errors import Invalid
 from drophammer.model import BiosSetting, Node, Step
@@ -93,14 +94,26 @@ class FakeBios(Fake, Bios):
         changes = _checked(step.args.get("settings"))
         outcome = pause(task, step, "bios")
         if isinstance(outcome, Done):
-            _write(task, {one["name"]: one["value"] for one in self._settings(task.node)} | changes)
+            self._set(task, step, self._values(task.node) | changes)
         return outcome
 
     def _factory_reset(self, task: Task, step: Step) -> Outcome:
         outcome = pause(task, step, "bios")
         if isinstance(outcome, Done):
-            _write(task, {name: told["value"] for name, told in _FACTORY.items()})
+            self._set(task, step, {name: told["value"] for name, told in _FACTORY.items()})
         return outcome
+
+    def _set(self, task: Task, step: Step, values: Mapping[str, str]) -> None:
+        once(
+            task,
+            step,
+            "change its BIOS settings",
+            lambda: _write(task, values),
+            done=lambda: self._values(task.node) == values,
+        )
+
+    def _values(self, node: Node) -> dict[str, str]:
+        return {one["name"]: one["value"] for one in self._settings(node)}
 
     def _settings(self, node: Node) -> list[dict[str, Any]]:
         with self.box.store.read() as session:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from conductor.drivers.base import Deploy, Inspect, Rescue, StepFunction
 from conductor.drivers.fake.acting import Fake, pause
 from conductor.outcomes import Done, Outcome
-from drophammer import states
-from drophammer.model import Inventory, Node, Step
-from drophammer.operations import StepSpec
+from drophammer import inventories, states
+from drophammer.model import Node, Step
+from drophammer.operations import ALL_DISKS, ROOT_DEVICE, StepSpec
 
 if TYPE_CHECKING:
     from conductor.task import Task
@@ -22,10 +22,12 @@ class FakeDeploy(Fake, Deploy):
     def steps(self, node: Node, purpose: str) -> list[StepSpec]:
         return {
             "clean": [
-                StepSpec("deploy", "erase_devices_metadata", 99, abortable=True),
-                StepSpec("deploy", "erase_devices", abortable=True),
+                StepSpec(
+                    "deploy", "erase_devices_metadata", 99, abortable=True, destroys=ALL_DISKS
+                ),
+                StepSpec("deploy", "erase_devices", abortable=True, destroys=ALL_DISKS),
             ],
-            "deploy": [StepSpec("deploy", "deploy", 100)],
+            "deploy": [StepSpec("deploy", "deploy", 100, destroys=ROOT_DEVICE)],
         }.get(purpose, [])
 
     def functions(self) -> Mapping[str, StepFunction]:
@@ -71,27 +73,22 @@ class FakeInspect(Fake, Inspect):
 
     def _inspect(self, task: Task, step: Step) -> Outcome:
         outcome = pause(task, step, "inspect")
-        if isinstance(outcome, Done):
-            with task.box.store.write() as session:
-                task.write(session, {})
-                session.merge(
-                    Inventory(
-                        node_id=task.node.id,
-                        inventory=_INVENTORY,
-                        plugin_data={},
-                        created_at=task.now(),
-                    )
-                )
-            task.update({"properties": {**task.node.properties, "cpu_arch": "x86_64"}})
-        return outcome
+        if not isinstance(outcome, Done):
+            return outcome
+        return Done(
+            values={"properties": {**task.node.properties, "cpu_arch": "x86_64"}},
+            along=lambda session: inventories.put(
+                session, task.node.id, _INVENTORY, {}, task.now()
+            ),
+        )
 
 
 def _switched_on(task: Task, outcome: Outcome) -> Outcome:
     """The outcome, and when the work is done the machine runs its system."""
-    if isinstance(outcome, Done):
-        task.driver.power.send(task.node, "on")
-        task.update({"power_state": states.POWER_ON})
-    return outcome
+    if not isinstance(outcome, Done):
+        return outcome
+    task.driver.power.send(task.node, "on")
+    return Done(values={"power_state": states.POWER_ON})
 
 
 _INVENTORY = {

@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from conductor.drivers.base import Firmware, StepFunction
 from conductor.drivers.fake.acting import Fake, pause
+from conductor.once import once
 from conductor.outcomes import Done, Outcome
 from drophammer.bootspec import check_file_url
 from drophammer.errors import Invalid
@@ -61,8 +62,18 @@ class FakeFirmware(Fake, Firmware):
         versions = _checked(step.args.get("settings"))
         outcome = pause(task, step, "firmware")
         if isinstance(outcome, Done):
-            _write(task, versions)
+            once(
+                task,
+                step,
+                "update its firmware",
+                lambda: _write(task, versions),
+                done=lambda: self._has(task.node, versions),
+            )
         return outcome
+
+    def _has(self, node: Node, versions: Mapping[str, str]) -> bool:
+        told = {one["component"]: one["last_version_flashed"] for one in self.components(node)}
+        return all(told[name] == version for name, version in versions.items())
 
 
 def _write(task: Task, versions: Mapping[str, str]) -> None:

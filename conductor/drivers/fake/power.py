@@ -59,10 +59,13 @@ class FakePower(Fake, Power):
 
     def _reset(self, task: Task, step: Step) -> Outcome:
         outcome = pause(task, step, "power")
-        if isinstance(outcome, Done):
-            task.driver.power.send(task.node, "reset")
-            task.update({"power_state": states.POWER_ON}, event=("power", "is on"))
-        return outcome
+        if not isinstance(outcome, Done):
+            return outcome
+        task.driver.power.send(task.node, "reset")
+        return Done(
+            values={"power_state": states.POWER_ON},
+            along=lambda session: task.tell(session, "power", "is on"),
+        )
 
 
 class FakeBoot(Fake, Boot):

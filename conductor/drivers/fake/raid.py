@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from conductor.drivers.base import StepFunction
 from conductor.drivers.fake.acting import Fake, pause
 from conductor.drivers.raid import ConfiguredRaid
+from conductor.once import once
 from conductor.outcomes import Done, Outcome
 from drophammer.errors import Invalid
 from drophammer.model import Node, Step
-from drophammer.operations import StepSpec
+from drophammer.operations import RAID_VOLUMES, StepSpec
 
 if TYPE_CHECKING:
     from conductor.task import Task
@@ -39,7 +41,10 @@ class FakeRaid(Fake, ConfiguredRaid):
             "delete_configuration": {},
             "apply_configuration": _APPLY,
         }
-        return [StepSpec("raid", name, argsinfo=takes) for name, takes in offered.items()]
+        return [
+            StepSpec("raid", name, argsinfo=takes, destroys=RAID_VOLUMES)
+            for name, takes in offered.items()
+        ]
 
     def functions(self) -> Mapping[str, StepFunction]:
         return {
@@ -57,7 +62,15 @@ class FakeRaid(Fake, ConfiguredRaid):
     def _delete(self, task: Task, step: Step) -> Outcome:
         outcome = pause(task, step, "raid")
         if isinstance(outcome, Done):
-            task.update({"raid_config": {}}, event=("raid", "no logical disks any more"))
+            once(
+                task,
+                step,
+                "delete its logical disks",
+                lambda: task.update(
+                    {"raid_config": {}}, event=("raid", "no logical disks any more")
+                ),
+                done=lambda: not task.node.raid_config,
+            )
         return outcome
 
     def _build(self, task: Task, step: Step, config: object) -> Outcome:
@@ -69,11 +82,29 @@ class FakeRaid(Fake, ConfiguredRaid):
         self.validate_config(task.node, config)
         outcome = pause(task, step, "raid")
         if isinstance(outcome, Done):
-            there = [] if step.args.get("delete_existing", True) else _disks(task.node)
-            built = there + [disk for disk in config["logical_disks"] if _wanted(disk, step.args)]
-            shown = {"logical_disks": built, "last_updated": task.now().isoformat()}
-            task.update({"raid_config": shown}, event=("raid", f"{len(built)} logical disks"))
+            once(
+                task,
+                step,
+                "build its logical disks",
+                lambda: _add(task, step, config["logical_disks"]),
+                done=lambda: _built_since(task.node, step),
+            )
         return outcome
+
+
+def _add(task: Task, step: Step, disks: list[Any]) -> None:
+    there = [] if step.args.get("delete_existing", True) else _disks(task.node)
+    built = there + [disk for disk in disks if _wanted(disk, step.args)]
+    shown = {"logical_disks": built, "last_updated": task.now().isoformat()}
+    task.update({"raid_config": shown}, event=("raid", f"{len(built)} logical disks"))
+
+
+def _built_since(node: Node, step: Step) -> bool:
+    """Whether what there is was built in ``step``: the fake controller keeps the time."""
+    told = node.raid_config.get("last_updated")
+    if not isinstance(told, str) or step.started_at is None:
+        return False
+    return datetime.datetime.fromisoformat(told) >= step.started_at
 
 
 def _wanted(disk: Mapping[str, Any], args: Mapping[str, Any]) -> bool:

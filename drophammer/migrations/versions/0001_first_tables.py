@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from drophammer.model import UTCDateTime
+from drophammer.model import LongText, UTCDateTime
 
 revision = "0001"
 down_revision = None
@@ -49,9 +49,9 @@ def upgrade() -> None:
         sa.Column("target_provision_state", sa.String(length=15), nullable=True),
         sa.Column("provision_updated_at", UTCDateTime(), nullable=True),
         sa.Column("deadline", UTCDateTime(), nullable=True),
-        sa.Column("last_error", sa.Text(), nullable=True),
+        sa.Column("last_error", LongText, nullable=True),
         sa.Column("maintenance", sa.Boolean(), server_default=sa.false(), nullable=False),
-        sa.Column("maintenance_reason", sa.Text(), nullable=True),
+        sa.Column("maintenance_reason", LongText, nullable=True),
         sa.Column("fault", sa.String(length=255), nullable=True),
         sa.Column("lease_owner", sa.String(length=36), nullable=True),
         sa.Column("lease_host", sa.String(length=255), nullable=True),
@@ -85,12 +85,12 @@ def upgrade() -> None:
         sa.Column("conductor_group", sa.String(length=255), server_default="", nullable=False),
         sa.Column("automated_clean", sa.Boolean(), nullable=True),
         sa.Column("protected", sa.Boolean(), server_default=sa.false(), nullable=False),
-        sa.Column("protected_reason", sa.Text(), nullable=True),
+        sa.Column("protected_reason", LongText, nullable=True),
         sa.Column("owner", sa.String(length=255), nullable=True),
         sa.Column("lessee", sa.String(length=255), nullable=True),
-        sa.Column("description", sa.Text(), nullable=True),
+        sa.Column("description", LongText, nullable=True),
         sa.Column("retired", sa.Boolean(), server_default=sa.false(), nullable=False),
-        sa.Column("retired_reason", sa.Text(), nullable=True),
+        sa.Column("retired_reason", LongText, nullable=True),
         sa.Column("boot_mode", sa.String(length=16), nullable=True),
         sa.Column("secure_boot", sa.Boolean(), nullable=True),
         sa.Column("shard", sa.String(length=255), nullable=True),
@@ -123,9 +123,9 @@ def upgrade() -> None:
         sa.Column("node_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("token", sa.String(length=64), nullable=True),
         sa.Column("token_shown", sa.Boolean(), server_default=sa.false(), nullable=False),
-        sa.Column("url", sa.Text(), nullable=True),
+        sa.Column("url", LongText, nullable=True),
         sa.Column("version", sa.String(length=255), nullable=True),
-        sa.Column("certificate", sa.Text(), nullable=True),
+        sa.Column("certificate", LongText, nullable=True),
         sa.Column("step_version", sa.JSON(), nullable=False),
         sa.Column("beats", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("last_beat", UTCDateTime(), nullable=True),
@@ -139,8 +139,8 @@ def upgrade() -> None:
         sa.Column("node_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("purpose", sa.String(length=16), nullable=False),
         sa.Column("loader", sa.String(length=16), nullable=False),
-        sa.Column("kernel", sa.Text(), nullable=False),
-        sa.Column("ramdisk", sa.Text(), nullable=False),
+        sa.Column("kernel", LongText, nullable=False),
+        sa.Column("ramdisk", LongText, nullable=False),
         sa.Column("parameters", sa.JSON(), nullable=False),
         sa.Column("key", sa.String(length=64), nullable=False),
         sa.Column("created_at", UTCDateTime(), nullable=False),
@@ -156,7 +156,7 @@ def upgrade() -> None:
         sa.Column("at", UTCDateTime(), nullable=False),
         sa.Column("source", sa.String(length=16), nullable=False),
         sa.Column("kind", sa.String(length=32), nullable=False),
-        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("message", LongText, nullable=False),
         sa.Column("data", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(
             ["node_id"], ["nodes.id"], name=op.f("fk_events_node_id"), ondelete="CASCADE"
@@ -190,9 +190,9 @@ def upgrade() -> None:
         sa.Column("abort_requested", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("progress_done", sa.BigInteger(), nullable=True),
         sa.Column("progress_total", sa.BigInteger(), nullable=True),
-        sa.Column("progress_message", sa.Text(), nullable=True),
+        sa.Column("progress_message", LongText, nullable=True),
         sa.Column("progress_at", UTCDateTime(), nullable=True),
-        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("error", LongText, nullable=True),
         sa.Column("created_at", UTCDateTime(), nullable=False),
         sa.Column("updated_at", UTCDateTime(), nullable=True),
         sa.Column("finished_at", UTCDateTime(), nullable=True),
@@ -220,7 +220,7 @@ def upgrade() -> None:
         sa.Column("pxe_enabled", sa.Boolean(), server_default=sa.true(), nullable=False),
         sa.Column("physical_network", sa.String(length=64), nullable=True),
         sa.Column("is_smartnic", sa.Boolean(), server_default=sa.false(), nullable=False),
-        sa.Column("description", sa.Text(), nullable=True),
+        sa.Column("description", LongText, nullable=True),
         sa.Column("vendor", sa.String(length=255), nullable=True),
         sa.Column("category", sa.String(length=80), nullable=True),
         sa.Column(
@@ -257,7 +257,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("cursor", sa.JSON(), nullable=False),
         sa.Column("result", sa.JSON(), nullable=False),
-        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("error", LongText, nullable=True),
         sa.Column("started_at", UTCDateTime(), nullable=True),
         sa.Column("finished_at", UTCDateTime(), nullable=True),
         sa.ForeignKeyConstraint(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from drophammer.model import UTCDateTime
+from drophammer.model import LongText, UTCDateTime
 
 revision = "0002"
 down_revision = "0001"
@@ -21,7 +21,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=255), nullable=True),
         sa.Column("resource_class", sa.String(length=80), nullable=True),
         sa.Column("state", sa.String(length=16), nullable=False),
-        sa.Column("last_error", sa.Text(), nullable=True),
+        sa.Column("last_error", LongText, nullable=True),
         sa.Column("candidate_nodes", sa.JSON(), nullable=False),
         sa.Column("traits", sa.JSON(), nullable=False),
         sa.Column("extra", sa.JSON(), nullable=False),
@@ -65,7 +65,7 @@ def upgrade() -> None:
         "inspection_rules",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("uuid", sa.String(length=36), nullable=False),
-        sa.Column("description", sa.Text(), nullable=True),
+        sa.Column("description", LongText, nullable=True),
         sa.Column("priority", sa.Integer(), server_default="0", nullable=False),
         sa.Column("phase", sa.String(length=16), server_default="main", nullable=False),
         sa.Column("sensitive", sa.Boolean(), server_default=sa.false(), nullable=False),
@@ -100,7 +100,7 @@ def upgrade() -> None:
         "bios_settings",
         sa.Column("node_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("name", sa.String(length=255), nullable=False),
-        sa.Column("value", sa.Text(), nullable=True),
+        sa.Column("value", LongText, nullable=True),
         sa.Column("attribute_type", sa.String(length=255), nullable=True),
         sa.Column("allowable_values", sa.JSON(), nullable=True),
         sa.Column("lower_bound", sa.BigInteger(), nullable=True),
@@ -145,7 +145,7 @@ def upgrade() -> None:
         sa.Column("created_at", UTCDateTime(), nullable=False),
         sa.Column("severity", sa.String(length=16), nullable=False),
         sa.Column("event_type", sa.String(length=32), nullable=False),
-        sa.Column("event", sa.Text(), nullable=False),
+        sa.Column("event", LongText, nullable=False),
         sa.Column("conductor", sa.String(length=255), nullable=True),
         sa.Column("user", sa.String(length=255), nullable=True),
         sa.Column("project", sa.String(length=255), nullable=True),

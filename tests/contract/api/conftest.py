@@ -35,7 +35,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
 
 @pytest.fixture(scope="session", params=MODES)
 def service(request: pytest.FixtureRequest, start) -> Service:
-    """The service, once without passwords and once with them."""
+    """The service without passwords; in `make test` once more with them."""
     return start(request.param)
 
 

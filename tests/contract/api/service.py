@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import bcrypt
+import pytest
 
-MODES = ("noauth", "http_basic")
+# With passwords little differs but the passwords: all of it again is for `make test`.
+MODES = ("noauth", pytest.param("http_basic", marks=pytest.mark.slow))
 HOST = "contract-1"
 USER, PASSWORD = "operator", "correct horse"
 START_SECONDS = 60

@@ -7,22 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.api.service import MODES
+from tests.contract.api.service import Service
 from tests.contract.api.suite import Suite, names
 
 NAMES = names()
 # The first test asked for waits for the whole run.
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.waits]
 
 
 @pytest.fixture(scope="module")
-def runs(start, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Suite]]:
-    """A run per way of asking for passwords, side by side: they mostly wait."""
-    folder = tmp_path_factory.mktemp("suite")
-    started = {mode: Suite(start(mode), folder / mode, plugins=["hasty"]) for mode in MODES}
+def run(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
+    started = Suite(service, tmp_path_factory.mktemp("suite") / "run", plugins=["hasty"])
     yield started
-    for run in started.values():
-        run.stop()
+    started.stop()
 
 
 def test_the_suite_is_the_one_that_clients_rely_on() -> None:
@@ -30,9 +27,8 @@ def test_the_suite_is_the_one_that_clients_rely_on() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("mode", MODES)
-def test_functional(runs, mode: str, name: str) -> None:
-    outcome = runs[mode].outcome(name)
+def test_functional(run: Suite, name: str) -> None:
+    outcome = run.outcome(name)
     if outcome.kind == "skipped":
         pytest.skip(outcome.text)
     assert outcome.kind == "passed", outcome.text

@@ -301,7 +301,8 @@ def _paths(client: Client) -> list[str]:
     for route in ROUTES:
         if route.method != "GET":
             continue
-        ready = [route.path]
+        # A stream has no end.
+        ready = [f"{route.path}?stream=false" if route.path == "/v1/events" else route.path]
         while any("{" in path for path in ready):
             ready = [filled for path in ready for filled in _filled(path, known)]
         paths.extend(ready)

@@ -63,7 +63,8 @@ class ConductorHandler(QuietHandler):
         script.note(self, None)
         if self.path == "/":
             body = {"default_version": {"version": script.version}}
-            self.reply(script.root_status, json.dumps(body).encode())
+            status = script.root_statuses.pop(0) if script.root_statuses else 200
+            self.reply(status, json.dumps(body).encode())
         else:
             status, body = script.next_lookup()
             self.reply(status, json.dumps(body).encode())
@@ -86,7 +87,7 @@ class Script:
     """What the conductor answers, and what it has heard."""
 
     def __init__(self):
-        self.version, self.root_status = "1.115", 200
+        self.version, self.root_statuses = "1.115", []
         self.config = {"heartbeat_timeout": 300, "agent_token": TOKEN, "tls_min_version": "1.3"}
         self.node = {"uuid": UUID, "properties": {}, "instance_info": {}}
         self.lookups, self.heartbeat_statuses, self.inspection_statuses = [], [], []
@@ -227,7 +228,7 @@ def describe():
 class RunningAgent:
     """The real agent in a thread, with the machine's own disks replaced by loop disks."""
 
-    def __init__(self, command_line, disks, sys_root):
+    def __init__(self, command_line, disks, sys_root, root="/nowhere"):
         self.off, self.restarted = threading.Event(), threading.Event()
         options = cmdline.Options(cmdline.parse(command_line))
         self.agent = Agent(
@@ -236,6 +237,7 @@ class RunningAgent:
             off=self.off.set,
             restart=self.restarted.set,
             disks=lambda: disks,
+            root=root,
         )
         self.error = None
         self.thread = threading.Thread(target=self._run, daemon=True)
@@ -268,11 +270,11 @@ def start_agent(conductor, sys_root):
     """Starts an agent against the scripted conductor; stops it at the end of the test."""
     running = []
 
-    def start(extra="", disks=(), api=True):
+    def start(extra="", disks=(), api=True, **more):
         words = f"ipa-api-url={conductor.url} " if api else ""
         words += "ipa-listen-host=127.0.0.1 ipa-listen-port=0 ipa-disk-wait-attempts=1"
         words += " ipa-image-download-connection-retry-interval=0 ipa-lookup-interval=0.01"
-        agent = RunningAgent(f"{words} {extra}", list(disks), sys_root)
+        agent = RunningAgent(f"{words} {extra}", list(disks), sys_root, **more)
         running.append(agent)
         return agent
 

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from agent import erase
-from agent.errors import DeviceError
+from agent.errors import DeviceError, DeviceNotFound
 from agent.imagewriter import Progress
 
 MIB = 1 << 20
@@ -139,3 +139,15 @@ def test_the_result_says_what_was_not_done(make_loop, describe):
     record = describe(make_loop(size=18 * MIB))
     text = erase.erase_devices([record], erase.EraseSwitches({}), Progress())
     assert "no ATA secure erase" in text
+
+
+def test_what_erases_no_disk_is_an_error_that_names_those_that_were_skipped(make_loop, describe):
+    switches = erase.EraseSwitches({"agent_erase_skip_read_only": True})
+    with pytest.raises(DeviceNotFound, match="nothing was erased: there is no disk"):
+        erase.erase_devices([], switches, Progress())
+    skipped = make_loop(size=8 * MIB, read_only=True)
+    with pytest.raises(DeviceNotFound, match=f"{skipped} is read-only and was skipped"):
+        erase.erase_devices([describe(skipped)], switches, Progress())
+    erased = make_loop(size=8 * MIB)
+    told = erase.erase_devices([describe(skipped), describe(erased)], switches, Progress())
+    assert f"{erased} overwritten" in told

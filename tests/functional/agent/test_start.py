@@ -46,11 +46,19 @@ def test_an_old_server_gets_plain_http_and_no_certificate(conductor, start_agent
 
 
 def test_a_server_that_hides_its_version_is_taken_for_1_31(conductor, start_agent):
-    conductor.root_status = 500
+    conductor.root_statuses = [500]
     start_agent()
     beat = beat_of(conductor)
     assert conductor.heard[1][2] == "1.31"
     assert set(beat) == {"callback_url"}
+
+
+def test_a_server_that_is_being_started_is_not_taken_for_an_old_one(conductor, start_agent):
+    conductor.root_statuses = [503, 502]
+    start_agent()
+    beat = beat_of(conductor)
+    assert [version for _, _, version, _ in conductor.heard] == [None, None, None, "1.62", "1.68"]
+    assert beat["agent_token"] == "t" * 43
 
 
 def test_an_unknown_machine_asks_again(conductor, start_agent):

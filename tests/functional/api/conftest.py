@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import json
 import queue
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,10 +19,12 @@ from werkzeug.test import Client, TestResponse
 from api.app import create_app
 from api.settings import Settings
 from drophammer import conductors
-from drophammer.bus import LocalBus
+from drophammer.bus import Bus, LocalBus
 from drophammer.errors import DrophammerError
 from drophammer.model import INTERFACES, Node
 from drophammer.store import Store
+from tests import buses
+from tests.databases import copied
 from tests.functional.api.conformance import Conformance
 from tests.functional.api.world import ANSWERS, World, made
 
@@ -155,67 +158,61 @@ class Statements:
         return len(self.statements)
 
 
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated database to copy: migrating takes longer than most tests."""
-    path = tmp_path_factory.mktemp("database") / "empty.sqlite"
-    made = Store(f"sqlite:///{path}")
-    made.migrate()
-    with made.engine.connect() as connection:
-        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-    made.close()
-    return path
-
-
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Store]:
+def _copied(template: Path, path: Path) -> Iterator[Store]:
     """A store with a conductor that is alive."""
-    opened = Store(f"sqlite:///{path}")
-    # Nobody pulls the plug in the middle of a test: do not wait for the disk.
-    event.listen(opened.engine, "connect", lambda made, _: made.execute("PRAGMA synchronous=OFF"))
-    with opened.write() as session:
-        conductors.register(
-            session,
-            uuid="11111111-2222-3333-4444-555555555555",
-            hostname="conductor-1",
-            group="",
-            hardware_types=HARDWARE,
-            now=opened.clock.now(),
-        )
-    yield opened
-    opened.close()
+    store = copied(template, path)
+    uuid, now = "11111111-2222-3333-4444-555555555555", store.clock.now()
+    with store.write() as session:
+        if not conductors.beat(session, uuid, now):
+            conductors.register(
+                session,
+                uuid=uuid,
+                hostname="conductor-1",
+                group="",
+                hardware_types=HARDWARE,
+                now=now,
+            )
+    yield store
+    store.close()
+
+
+@pytest.fixture(scope="session")
+def staffed_database(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Path:
+    """A database with a conductor and nothing else, to copy."""
+    path = tmp_path_factory.mktemp("database") / "staffed.sqlite"
+    with _copied(empty_database, path):
+        return path
 
 
 @pytest.fixture
-def database(empty_database: Path) -> Path:
+def database(staffed_database: Path) -> Path:
     """What each test's database is a copy of; modules may choose another."""
-    return empty_database
+    return staffed_database
 
 
 @pytest.fixture
 def store(tmp_path: Path, database: Path) -> Iterator[Store]:
-    path = tmp_path / "test.sqlite"
-    path.write_bytes(database.read_bytes())
-    with _opened(path) as opened:
-        yield opened
+    with _copied(database, tmp_path / "test.sqlite") as store:
+        yield store
 
 
 @pytest.fixture
-def bus() -> Iterator[LocalBus]:
-    made = LocalBus(threads=2)
+def bus(store: Store) -> Iterator[Bus]:
+    made = buses.bus(store, threads=2)
     yield made
     made.close()
 
 
 @pytest.fixture
-def conductor(bus: LocalBus) -> Recorder:
+def conductor(bus: Bus) -> Recorder:
     recorder = Recorder()
     bus.serve("conductor", recorder, "conductor-1")
     return recorder
 
 
 @pytest.fixture
-def netboot(bus: LocalBus) -> Recorder:
+def netboot(bus: Bus) -> Recorder:
     recorder = Recorder()
     bus.serve("netboot", recorder, "netboot-1")
     return recorder
@@ -235,7 +232,7 @@ def conformance() -> Conformance:
 def api(
     settings: Settings,
     store: Store,
-    bus: LocalBus,
+    bus: Bus,
     conductor: Recorder,
     conformance: Conformance,
 ) -> Api:
@@ -245,19 +242,41 @@ def api(
 @pytest.fixture
 def sql(store: Store) -> Iterator[Statements]:
     counted = Statements()
+    by_sqlalchemy = threading.Event()
 
     def execute(conn: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        by_sqlalchemy.set()
         if not statement.startswith(("BEGIN", "PRAGMA")):
             counted.statements.append(statement)
+
+    def executed(*_: Any) -> None:
+        by_sqlalchemy.clear()
 
     def commit(connection: Any) -> None:
         counted.commits += 1
 
-    event.listen(store.engine, "before_cursor_execute", execute)
-    event.listen(store.engine, "commit", commit)
+    def told(statement: str) -> None:
+        if statement.startswith("SELECT") and not by_sqlalchemy.is_set():
+            counted.statements.append(statement)
+
+    def connect(connection: Any, record: object) -> None:
+        if store.engine.dialect.name == "sqlite":
+            connection.set_trace_callback(told)
+
+    hooks = {
+        "before_cursor_execute": execute,
+        "after_cursor_execute": executed,
+        "handle_error": executed,
+        "commit": commit,
+        "connect": connect,
+    }
+    # So that all connections are new, and tell what is asked past SQLAlchemy too.
+    store.close()
+    for name, hook in hooks.items():
+        event.listen(store.engine, name, hook)
     yield counted
-    event.remove(store.engine, "before_cursor_execute", execute)
-    event.remove(store.engine, "commit", commit)
+    for name, hook in hooks.items():
+        event.remove(store.engine, name, hook)
 
 
 @pytest.fixture(scope="session")
@@ -266,12 +285,9 @@ def full_database(
 ) -> tuple[Path, World]:
     """A database with one of everything, to copy."""
     path = tmp_path_factory.mktemp("database") / "full.sqlite"
-    path.write_bytes(empty_database.read_bytes())
     bus = LocalBus(threads=2)
     bus.serve("conductor", Recorder(answers=dict(ANSWERS)), "conductor-1")
-    with _opened(path) as store:
+    with _copied(empty_database, path) as store:
         world = made(Api(create_app(Settings(), store, bus).test_client(), store, conformance))
-        with store.engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     bus.close()
     return path, world

@@ -8,6 +8,8 @@ import logging
 import pytest
 from sqlalchemy import event
 
+from tests.databases import only_sqlite
+
 VERSION = "X-OpenStack-Ironic-API-Version"
 MINIMUM = "X-OpenStack-Ironic-API-Minimum-Version"
 MAXIMUM = "X-OpenStack-Ironic-API-Maximum-Version"
@@ -181,7 +183,7 @@ def test_links_use_the_public_endpoint(settings, store, bus) -> None:
 
 def test_a_broken_database_is_503_and_tells_no_secret(api, store, caplog) -> None:
     with store.write() as session:
-        session.connection().exec_driver_sql("DROP TABLE nodes")
+        session.connection().exec_driver_sql("ALTER TABLE nodes RENAME TO machines")
     body = {"driver": "fake-hardware", "driver_info": {"ipmi_password": "hunter2"}}
     answer = api.post("/v1/nodes", body)
     assert answer.status_code == 503
@@ -215,6 +217,7 @@ def test_a_provisioning_network_app_serves_ramdisks_alone(settings, store, bus) 
     assert client.post("/v1/heartbeat/a", headers=newest).status_code == 400
 
 
+@only_sqlite
 def test_a_database_that_is_locked_is_told_from_one_that_fails(api, store) -> None:
     event.listen(store.engine, "connect", lambda made, _: made.execute("PRAGMA busy_timeout=0"))
     store.engine.dispose()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from drophammer.errors import NodeLocked, NotFound, Unsupported
+from drophammer.errors import BmcAuthFailed, BmcUnreachable, NodeLocked, NotFound, Unsupported
 from drophammer.states import STATES, is_resting
 
 NODE = "/v1/nodes/rack-1"
@@ -65,6 +65,29 @@ def test_what_the_driver_has_not_is_refused(api, conductor, path, status) -> Non
     conductor.answers[method] = Unsupported("The driver does not support it.")
     refused = api.put(f"{NODE}/{path}", body)
     assert (refused.status_code, api.fault(refused)) == (status, "The driver does not support it.")
+
+
+@pytest.mark.parametrize("error", [BmcUnreachable, BmcAuthFailed])
+def test_hardware_that_fails_while_a_client_waits_is_500_in_its_own_words(
+    api, conductor, error
+) -> None:
+    reads = {
+        "management/boot_device": "get_boot_device",
+        "management/indicators": "get_indicators",
+        "management/indicators/led@system": "get_indicator",
+        "states/console": "get_console",
+        "vmedia": "get_vmedia",
+        "vifs": "list_vifs",
+        "vendor_passthru/x": "vendor_call",
+    }
+    asked = [("GET", path, None, method) for path, method in reads.items()]
+    asked += [("PUT", path, body, method) for path, (body, method, _, _) in CHANGES.items()]
+    asked += [("PUT", "management/boot_device", {"boot_device": "pxe"}, "set_boot_device")]
+    for verb, path, body, method in asked:
+        conductor.answers[method] = error("IPMI failed at BMC 192.0.2.1:623: no answer.")
+        answer = api.call(verb, f"{NODE}/{path}", body)
+        assert answer.status_code == 500, path
+        assert api.fault(answer) == "IPMI failed at BMC 192.0.2.1:623: no answer."
 
 
 @pytest.mark.parametrize("path", CHANGES)

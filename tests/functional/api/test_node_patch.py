@@ -62,6 +62,13 @@ def test_an_empty_patch_changes_nothing(api, node, sql) -> None:
     assert not [s for s in sql.statements if s.startswith("UPDATE")]
 
 
+@pytest.mark.parametrize("becomes", [True, 1.0])
+def test_numbers_and_truths_are_not_the_same(api, node, becomes) -> None:
+    assert api.patch("/v1/nodes/rack-1", change("/extra/a", becomes)).json["updated_at"]
+    # As text: Python compares like the code that is tested.
+    assert repr(api.get("/v1/nodes/rack-1").json["extra"]["a"]) == repr(becomes)
+
+
 def test_a_secret_survives_a_patch_of_its_neighbour(api, node, store) -> None:
     api.patch("/v1/nodes/rack-1", change("/driver_info/ipmi_address", "192.0.2.1", "add"))
     from sqlalchemy import select

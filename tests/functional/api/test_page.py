@@ -102,6 +102,16 @@ def test_every_endpoint_has_a_curl_line_that_a_shell_can_read(answer) -> None:
         assert any(word.startswith("http://127.0.0.1:6385/") for word in words)
 
 
+def test_text_flows_and_a_column_with_nothing_in_it_is_left_out(answer) -> None:
+    (about,) = re.findall('<p class="about">(.*?)</p>', answer.text, re.DOTALL)
+    assert len(about.split("\n\n")) == len(about.split("\n")) - 1 == 2
+    tables = re.findall("<table><tr>(.*?)</tr>(.*?)</table>", answer.text)
+    for head, rows in tables:
+        lines = [re.findall("<td>(.*?)</td>", row) for row in re.findall("<tr>(.*?)</tr>", rows)]
+        assert all(any(cells) for cells in zip(*lines, strict=True)), head
+        assert {len(line) for line in lines} == {head.count("<th>")}
+
+
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 def test_its_script_is_javascript(answer, tmp_path) -> None:
     (script,) = re.findall("<script>(.*?)</script>", answer.text, re.DOTALL)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from sqlalchemy import update
 
@@ -213,3 +215,34 @@ def test_the_node_of_a_port_is_locked_before_the_port(api, port, sql) -> None:
     assert api.patch(f"/v1/ports/{port['uuid']}", [step]).status_code == 200
     # What others hold in this order must not be taken in the other one.
     assert sql.statements[0].split("FROM")[1].split()[0] == "nodes"
+
+
+def test_a_move_locks_both_nodes_in_the_order_of_their_ids(api, node, port, sql) -> None:
+    other = api.node()["uuid"]
+    locks = []
+    for uuid in (other, node["uuid"]):
+        sql.clear()
+        step = {"op": "replace", "path": "/node_uuid", "value": uuid}
+        moved = api.patch(f"/v1/ports/{port['uuid']}", [step])
+        assert (moved.status_code, moved.json["node_uuid"]) == (200, uuid)
+        locks.append(sql.statements[0])
+    # Two ports that cross each other's way would wait for each other otherwise.
+    assert locks[0] == locks[1]
+    assert re.search(r"FROM nodes\s+WHERE .*\bOR nodes.uuid = .*ORDER BY nodes.id", locks[0], re.S)
+
+
+def test_a_port_does_not_move_to_a_node_that_is_not_there(api, node, port) -> None:
+    step = {"op": "replace", "path": "/node_uuid", "value": SOME_UUID}
+    refused = api.patch(f"/v1/ports/{port['uuid']}", [step])
+    assert refused.status_code == 400
+    assert api.fault(refused) == f"Node {SOME_UUID} could not be found."
+    assert api.get(f"/v1/ports/{port['uuid']}").json == port
+
+
+@pytest.mark.parametrize(("was", "becomes"), [(1, True), (0, False), (1, 1.0), ([1], [True])])
+def test_numbers_and_truths_are_not_the_same(api, port, was, becomes) -> None:
+    one = f"/v1/ports/{port['uuid']}"
+    for value in (was, becomes):
+        api.patch(one, [{"op": "add", "path": "/extra/a", "value": value}])
+    # As text: Python compares like the code that is tested.
+    assert repr(api.get(one).json["extra"]) == repr({"a": becomes})

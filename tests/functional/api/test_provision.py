@@ -191,7 +191,7 @@ def test_what_may_go_with_a_verb(api, node) -> None:
         (NodeLocked("Node x is locked by host y"), 409),
         (Invalid("no image_source"), 400),
         (Unavailable("no worker is free"), 503),
-        (BmcUnreachable("192.0.2.1 is silent"), 502),
+        (BmcUnreachable("192.0.2.1 is silent"), 500),
     ],
 )
 def test_the_conductors_refusal_is_passed_on(api, node, conductor, error, status) -> None:
@@ -325,6 +325,41 @@ def test_conductors_have_pages_by_host_name(api, store) -> None:
     assert api.get("/v1/conductors/conductor-2").json["conductor_group"] == "lab"
     assert api.get("/v1/conductors/conductor-3").status_code == 404
     assert api.get("/v1/conductors?marker=conductor-3").status_code == 404
+
+
+def test_of_several_lives_under_one_host_name_the_one_seen_last_is_shown(api, store) -> None:
+    from drophammer import conductors
+
+    now = store.clock.now()
+
+    def life(uuid: str, group: str, seconds: float, driver: str) -> None:
+        seen = now + datetime.timedelta(seconds=seconds)
+        with store.write() as session:
+            conductors.register(
+                session,
+                uuid=uuid * 36,
+                hostname="conductor-2",
+                group=group,
+                hardware_types={driver: {"interfaces": {}, "properties": {}}},
+                now=seen,
+            )
+
+    life("2", "dead", -500, "old")
+    life("3", "lab", -2, "newer")
+    life("4", "", -1, "newest")
+    found = api.get("/v1/conductors").json["conductors"]
+    assert [one["hostname"] for one in found] == ["conductor-1", "conductor-2"]
+    shown = api.get("/v1/conductors/conductor-2").json
+    assert (shown["alive"], shown["drivers"], shown["conductor_group"]) == (True, ["newest"], "")
+    # Both that live can be used, and are one host.
+    drivers = {one["name"]: one["hosts"] for one in api.get("/v1/drivers").json["drivers"]}
+    assert (drivers["newer"], drivers["newest"]) == (["conductor-2"], ["conductor-2"])
+    assert "old" not in drivers
+    page = api.get("/v1/conductors?limit=1&marker=conductor-1").json
+    assert [one["hostname"] for one in page["conductors"]] == ["conductor-2"]
+    with store.write() as session:
+        conductors.leave(session, "4" * 36)
+    assert api.get("/v1/conductors/conductor-2").json["conductor_group"] == "lab"
 
 
 def test_a_conductor_that_has_just_started_is_not_overlooked(api, store) -> None:

@@ -222,7 +222,7 @@ def test_a_heartbeat_is_noted_and_nudges_the_conductor(
     noted = agent(store)
     assert (noted.url, noted.version, noted.certificate) == (URL, "13.0.0", certificate)
     assert (noted.beats, noted.last_beat is not None) == (1, True)
-    assert conductor.next() == ("heartbeat", {"node_id": node_id(store, node["uuid"])})
+    assert conductor.next() == ("heartbeats", {"node_ids": [node_id(store, node["uuid"])]})
     shown = api.get("/v1/nodes/rack-1").json
     assert shown["driver_internal_info"]["agent_url"] == URL
     assert shown["driver_internal_info"]["agent_secret_token"] == "******"

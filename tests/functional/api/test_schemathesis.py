@@ -27,6 +27,9 @@ CHECKS = [
     status_code_conformance,
 ]
 
+# The fuzz tests try the same routes with requests that know more.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def database(full_database):

@@ -107,3 +107,22 @@ def test_reading_costs_two_statements_and_replacing_one_commit(api, node, sql) -
     sql.clear()
     assert len(traits(api)) == 50
     assert sql.count <= 2
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "who"),
+    [
+        ("PUT", PATH, {}, "A node"),
+        ("PUT", "/v1/runbooks/CUSTOM_R/traits", {}, "A runbook"),
+        ("POST", "/v1/allocations", {"resource_class": "big"}, "An allocation"),
+    ],
+)
+def test_too_many_traits_are_told_of_what_was_to_have_them(
+    api, node, method, path, body, who
+) -> None:
+    step = {"interface": "deploy", "step": "erase_devices", "args": {}, "order": 1}
+    assert api.post("/v1/runbooks", {"name": "CUSTOM_R", "steps": [step]}).status_code == 201
+    many = [f"CUSTOM_{number}" for number in range(51)]
+    refused = api.call(method, path, {**body, "traits": many})
+    assert refused.status_code == 400
+    assert api.fault(refused) == f"{who} can have at most 50 traits; these are 51."

@@ -147,7 +147,7 @@ def test_passwords_of_a_target_are_shown_to_nobody(api, node, store) -> None:
     assert not [answer for answer in answers if "hunter2" in answer.text]
     with store.read() as session:
         kept = session.connection().exec_driver_sql("SELECT properties FROM volume_targets")
-        assert "hunter2" in kept.scalar_one()
+        assert "hunter2" in str(kept.scalar_one())
 
 
 @pytest.mark.parametrize("above", ["volume", "nodes/rack-1/volume"])

@@ -24,8 +24,32 @@ METHOD = {
     "attach": False,
     "require_exclusive_lock": False,
 }
+SPENT = {"last_seconds": 1.5, "mean_seconds": 2.0, "runs": 2}
+PLANNED = {
+    "interface": "deploy",
+    "step": "erase_devices",
+    "source": "driver",
+    "source_name": None,
+    "priority": 99,
+    "abortable": True,
+    "args": {"password": "x"},
+    "argsinfo": {},
+    "destroys": "all disks",
+    "discovered_later": False,
+    **SPENT,
+}
+PLAN = {
+    "flow": "clean",
+    "steps": [PLANNED],
+    "discovered_later": False,
+    "destroys": ["all disks"],
+    "refusals": [{"reason": "state", "message": "not from here"}],
+    "on_offer": None,
+    **SPENT,
+}
 CALLED = {"async": False, "result": {"done": True}, "attach": False}
 ANSWERS: dict[str, Any] = {
+    "plan": PLAN,
     "validate": {"power": {"result": True}, "deploy": {"result": False, "reason": "no image"}},
     "get_boot_device": {"boot_device": "pxe", "persistent": False},
     "supported_boot_devices": ["pxe", "disk"],

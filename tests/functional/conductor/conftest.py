@@ -1,4 +1,4 @@
-"""A real conductor on a real sqlite store and the in-process bus, and agents it can talk to."""
+"""A real conductor on a real store and bus, and agents it can talk to."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ import pytest
 
 from conductor.process import ConductorProcess
 from conductor.settings import Settings
-from drophammer.bus import LocalBus
 from drophammer.errors import Unavailable
 from drophammer.model import Agent, Node, Port, new_uuid
 from drophammer.store import Store
+from tests import buses
+from tests.databases import copied
 
 
 class Scene:
     """One conductor and what a test asks of it."""
 
-    def __init__(self, path: Path) -> None:
-        self.store = Store(f"sqlite:///{path}/drophammer.sqlite")
-        self.store.migrate()
-        self.bus = LocalBus()
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.bus = buses.bus(store)
         self.settings = Settings(host="test", workers=8, heartbeat_interval=5, sweep_interval=5)
         self.process: ConductorProcess | None = None
 
@@ -82,7 +82,7 @@ class Scene:
             assert time.monotonic() < end, (
                 f"still {node.provision_state}, lease {node.lease_purpose}: {node.last_error}"
             )
-            time.sleep(0.005)
+            time.sleep(0.01)
 
     def machine(self, state: str, **fields: Any) -> int:
         """A node that is booted over the network and deployed through an agent."""
@@ -127,6 +127,7 @@ class ScriptedAgent:
         self.token = token
         self.commands: list[dict[str, Any]] = []
         self.received: list[tuple[str, dict[str, Any]]] = []
+        self.requests = 0
         self.clean_steps = [
             {"interface": "deploy", "step": "erase_devices_metadata", "priority": 99},
             {"interface": "deploy", "step": "erase_devices", "priority": 10, "abortable": True},
@@ -134,6 +135,10 @@ class ScriptedAgent:
         self.deploy_steps: list[dict[str, Any]] = []
         self.service_steps: list[dict[str, Any]] = []
         self.error: str | None = None
+        self.mismatches = 0
+        self.version = "1.2"
+        self.refuse: str | None = None
+        self.clean_result: Any = None
         self.hold = False
         self.on_power_off: Any = lambda: None
         self.on_command: Any = lambda name: None
@@ -181,6 +186,7 @@ class ScriptedAgent:
             self._end(command)
 
     def _answer(self, handler: BaseHTTPRequestHandler, body: dict[str, Any] | None) -> None:
+        self.requests += 1
         query = parse_qs(urlsplit(handler.path).query)
         if self.deaf:
             handler.close_connection = True
@@ -233,8 +239,17 @@ class ScriptedAgent:
             command["command_status"] = "FAILED"
             command["command_error"] = {"type": "X", "code": 500, "message": self.error}
             return
+        if self.refuse and name == "finalize_rescue":
+            command["command_status"] = "FAILED"
+            command["command_error"] = {"type": "X", "code": 500, "message": self.refuse}
+            return
+        if self.mismatches and name.startswith("execute"):
+            self.mismatches -= 1
+            command["command_status"] = "CLEAN_VERSION_MISMATCH"
+            command["command_error"] = {"type": "VersionMismatch", "code": 500, "message": "x"}
+            return
         command["command_status"] = "SUCCEEDED"
-        version = {"hardware_manager_version": {"generic_hardware_manager": "1.2"}}
+        version = {"hardware_manager_version": {"generic_hardware_manager": self.version}}
         command["command_result"] = {
             "get_clean_steps": {
                 "clean_steps": self.offer or {"Generic": self.clean_steps},
@@ -242,6 +257,7 @@ class ScriptedAgent:
             },
             "get_deploy_steps": {"deploy_steps": {"Generic": self.deploy_steps}, **version},
             "get_service_steps": {"service_steps": {"Generic": self.service_steps}, **version},
+            "execute_clean_step": {"clean_result": self.clean_result},
             "get_partition_uuids": {"root uuid": "0x1", "efi system partition uuid": "ABCD-1"},
         }.get(name, {"result": f"{name}: done"})
 
@@ -309,8 +325,8 @@ def image_server() -> Iterator[ImageServer]:
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
-    scene = Scene(tmp_path)
+def scene(tmp_path: Path, empty_database: Path) -> Iterator[Scene]:
+    scene = Scene(copied(empty_database, tmp_path / "drophammer.sqlite"))
     yield scene
     scene.stop()
     scene.bus.close()

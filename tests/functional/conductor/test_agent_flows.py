@@ -138,8 +138,10 @@ def test_an_abort_of_a_step_that_must_not_be_broken_off_waits_for_its_end(
             and node.provision_state == "clean wait"
         ),
     )
+    assert "abort_after" not in scene.get(node_id).clean_step
     scene.provision(node_id, "abort")
-    assert scene.get(node_id).provision_state == "clean wait"
+    node = scene.until(node_id, lambda node: node.clean_step.get("abort_after") is True)
+    assert node.provision_state == "clean wait"
     agent.finish()
     scene.call_back(node_id, agent)
     scene.until_state(node_id, "clean failed")
@@ -179,7 +181,7 @@ def test_a_deployment_ends_with_the_machine_on_its_own_disk(
     assert b'"hostname": "web-1.example"' in files["meta_data.json"]
     assert files["user_data"] == b"#cloud-config\n"
     assert params["node"]["instance_info"]["configdrive"] == "******"
-    assert [state for _, state in steps_of(scene)] == ["done"] * 6
+    assert [state for _, state in steps_of(scene)] == ["done"] * 7
 
 
 def test_an_agent_that_is_gone_before_it_could_answer_does_not_hold_up_the_deployment(

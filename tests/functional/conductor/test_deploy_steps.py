@@ -145,7 +145,7 @@ def test_the_ramdisks_steps_run_between_its_boot_and_its_end(
     agent.until(lambda: "deploy.execute_deploy_step" in agent.names())
     scene.until_state(node_id, "wait call-back")
     assert [step for step, *_ in ran(scene, node_id)][:5] == [
-        "check_image", "deploy", "check_agent_steps", "write_image", "inject_files",
+        "check_image", "deploy", "join_agent_steps", "write_image", "inject_files",
     ]  # fmt: skip
     agent.finish()
     scene.call_back(node_id, agent)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import socket
 import threading
 import time
 from typing import Any
@@ -10,7 +12,15 @@ import pytest
 from sqlalchemy import event, select
 from sqlalchemy.exc import OperationalError
 
-from drophammer.errors import Conflict, Invalid, NodeLocked, NotFound, Unsupported
+from drophammer.errors import (
+    BmcAuthFailed,
+    BmcUnreachable,
+    Conflict,
+    Invalid,
+    NodeLocked,
+    NotFound,
+    Unsupported,
+)
 from drophammer.model import HistoryEntry
 from drophammer.store import Holder
 
@@ -98,23 +108,49 @@ def test_a_failure_behind_the_answer_is_the_last_error_and_in_the_history(scene:
     assert entry.severity == "ERROR"
 
 
-def test_a_node_is_given_back_even_when_the_database_was_away_meanwhile(
-    scene: Any, caplog: Any
+class Away:
+    """A database that is away from the moment when some transactions have been committed."""
+
+    def __init__(self, store: Any, commits: int) -> None:
+        self._engine, self._left = store.engine, commits
+        event.listen(self._engine, "commit", self._committed)
+        event.listen(self._engine, "begin", self._begin)
+
+    def back(self) -> None:
+        event.remove(self._engine, "commit", self._committed)
+        event.remove(self._engine, "begin", self._begin)
+
+    def _committed(self, connection: Any) -> None:
+        self._left -= not _by_the_clock()
+
+    def _begin(self, connection: Any) -> None:
+        if self._left <= 0 and not _by_the_clock():
+            raise OperationalError("BEGIN", {}, Exception("gone"))
+
+
+def _by_the_clock() -> bool:
+    """Whether this is what every conductor does, whatever a test is about."""
+    return threading.current_thread().name == "periodic"
+
+
+# The node is taken, then its lease is looked at again, then it is given back.
+@pytest.mark.parametrize(
+    ("commits", "told"), [(1, "waits for the database"), (2, "could not be given back")]
+)
+def test_what_was_promised_is_done_when_the_database_was_away_meanwhile(
+    scene: Any, caplog: Any, commits: int, told: str
 ) -> None:
     scene.start(retry_seconds=0.05, fake_delays={"management": (0.1, 0.1)})
     node_id = scene.node("manageable")
-
-    def refuse(connection: Any) -> None:
-        raise OperationalError("BEGIN", {}, Exception("gone"))
-
+    away = Away(scene.store, commits)
     call(scene, "set_boot_mode", node_id=node_id, mode="uefi")
-    event.listen(scene.store.engine, "begin", refuse)
     end = time.monotonic() + 10
-    while "could not be given back" not in caplog.text and time.monotonic() < end:
+    while told not in caplog.text and time.monotonic() < end:
         time.sleep(0.005)
-    event.remove(scene.store.engine, "begin", refuse)
-    scene.until(node_id, lambda node: node.boot_mode == "uefi")
-    assert "could not be given back" in caplog.text
+    away.back()
+    node = scene.until(node_id, lambda node: node.boot_mode == "uefi")
+    assert told in caplog.text
+    assert node.last_error is None
 
 
 def test_an_nmi_needs_the_node_for_itself(scene: Any, node_id: int) -> None:
@@ -140,6 +176,82 @@ def test_lights_are_listed_looked_at_and_switched(scene: Any, node_id: int) -> N
         call(scene, "get_indicator", node_id=node_id, component="moon", name="led")
     with pytest.raises(Invalid, match="only be looked at"):
         call(scene, "set_indicator", node_id=node_id, component="power", name="led", state="on")
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "purpose", "kind"),
+    [
+        ("get_boot_device", {}, "get boot device", "management"),
+        ("set_boot_device", {"device": "pxe"}, "set boot device", "management"),
+        ("inject_nmi", {}, "inject NMI", "management"),
+        ("get_indicators", {}, "get indicators", "management"),
+        ("get_indicator", {"component": "system", "name": "led"}, "get indicator", "management"),
+        (
+            "set_indicator",
+            {"component": "system", "name": "led", "state": "on"},
+            "set indicator",
+            "management",
+        ),
+        ("get_vmedia", {}, "get virtual media", "management"),
+        (
+            "vendor_call",
+            {"method": "third_method_sync", "http_method": "POST", "arguments": {"bar": "meow"}},
+            "vendor method third_method_sync",
+            "vendor",
+        ),
+    ],
+)
+def test_hardware_that_fails_while_somebody_waits_is_told_with_its_node_and_what_was_tried(
+    scene: Any, method: str, arguments: dict[str, Any], purpose: str, kind: str
+) -> None:
+    scene.start()
+    faults = {"fake_fault": {kind: "BmcAuthFailed: wrong password"}}
+    node_id = scene.node("manageable", driver_info=faults)
+    uuid = scene.get(node_id).uuid
+    with pytest.raises(BmcAuthFailed) as raised:
+        call(scene, method, node_id=node_id, **arguments)
+    essence = f"Node {uuid}: '{purpose}' failed: the fake {kind} interface failed: wrong password."
+    assert raised.value.message.startswith(essence)
+    assert free(scene.get(node_id))
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "tried"),
+    [
+        ("get_boot_device", {}, ("get boot device", "get boot device")),
+        ("set_boot_device", {"device": "pxe"}, ("set boot device", "set boot device pxe")),
+        ("inject_nmi", {}, ("inject NMI", "power diag")),
+    ],
+)
+def test_a_controller_that_is_not_there_is_told_with_its_address_and_what_came_back(
+    scene: Any, method: str, arguments: dict[str, Any], tried: tuple[str, str]
+) -> None:
+    scene.start()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    info = {"ipmi_address": "127.0.0.1", "ipmi_port": port, "ipmi_password": "hunter2"}
+    node_id = ipmi(scene, driver_info=info)
+    with pytest.raises(BmcUnreachable) as raised:
+        call(scene, method, node_id=node_id, **arguments)
+    said = raised.value.message
+    assert said.startswith(
+        f"Node {scene.get(node_id).uuid}: '{tried[0]}' failed: IPMI {tried[1]} failed at BMC "
+        f"127.0.0.1:{port} (no user name): the host answers that nothing listens"
+    )
+    assert "Check ipmi_address" in said
+    assert "hunter2" not in said
+
+
+def test_what_a_call_misses_in_driver_info_is_told_with_its_node(scene: Any) -> None:
+    scene.start()
+    node_id = ipmi(scene)
+    uuid = scene.get(node_id).uuid
+    said = f"Node {uuid}: 'get boot device' failed: driver_info: ipmi_address is missing: "
+    with pytest.raises(Invalid, match=re.escape(said)):
+        call(scene, "get_boot_device", node_id=node_id)
+    verdict = call(scene, "validate", node_id=node_id)["management"]
+    assert verdict["reason"].startswith(f"Node {uuid}: driver_info: ipmi_address is missing: ")
 
 
 def test_an_image_goes_into_an_emulated_drive_and_out_again(scene: Any, node_id: int) -> None:

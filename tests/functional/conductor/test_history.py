@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from sqlalchemy import select
@@ -24,7 +25,9 @@ def test_an_operation_that_ends_well_is_an_entry_with_who_where_and_how_long(sce
     (entry,) = entries(scene, node_id)
     assert (entry.severity, entry.event_type, entry.user) == ("INFO", "provisioning", "ann")
     assert (entry.conductor, entry.state, entry.target_provision_state) == ("test", "active", None)
-    assert entry.event == "'active' has been done; the node is active."
+    assert re.fullmatch(
+        r"'active' has been done in \d\.\d s; the node went from available to active\.", entry.event
+    )
     assert entry.duration_seconds is not None
     assert 0.1 <= entry.duration_seconds < 10
 

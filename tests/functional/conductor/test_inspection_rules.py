@@ -5,10 +5,12 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
+import pytest
 from sqlalchemy import event, select
 
 from drophammer import events, inventories
-from drophammer.model import InspectionRule, NodeTrait, Port, new_uuid
+from drophammer.model import INTERFACES, InspectionRule, NodeTrait, Port, new_uuid
+from tests.databases import only_sqlite
 
 
 def rule(scene: Any, *actions: dict[str, Any], conditions: Any = (), **fields: Any) -> str:
@@ -120,6 +122,7 @@ def test_a_name_that_no_request_could_give_fails_the_inspection(scene: Any) -> N
     assert node.name is None
 
 
+@only_sqlite
 def test_a_value_that_the_database_cannot_hold_fails_the_inspection_in_words(scene: Any) -> None:
     # What a database takes differs; this one is made to take little.
     @event.listens_for(scene.store.engine, "checkout")
@@ -137,3 +140,79 @@ def test_a_value_that_the_database_cannot_hold_fails_the_inspection_in_words(sce
 def test_a_rule_that_loops_over_nothing_does_nothing(scene: Any) -> None:
     rule(scene, {**act("fail", msg="x"), "loop": []})
     assert inspected(scene).last_error is None
+
+
+def set_to(path: str, value: Any) -> dict[str, Any]:
+    return act("set-attribute", path=path, value=value)
+
+
+FAKE = {f"{kind}_interface": "fake" for kind in INTERFACES if kind != "network"}
+
+
+def test_a_rule_gives_a_node_another_driver_and_with_it_the_interfaces_that_follow(
+    scene: Any,
+) -> None:
+    rule(
+        scene,
+        set_to("/driver", "ipmi"),
+        set_to("/driver_info/ipmi_address", "192.0.2.7"),
+        set_to("/deploy_interface", "direct"),
+    )
+    node = inspected(scene, **FAKE | {"boot_interface": "pxe", "network_interface": "flat"})
+    assert (node.driver, node.driver_info) == ("ipmi", {"ipmi_address": "192.0.2.7"})
+    # Said by the rule, kept because the new driver has it too, and not had by it.
+    assert (node.deploy_interface, node.boot_interface) == ("direct", "pxe")
+    assert (node.power_interface, node.console_interface) == ("ipmitool", "no-console")
+    assert node.network_interface == "flat"
+    with scene.store.read() as session:
+        told = [e.message for e in events.of_node(session, node.id, 0, 100) if e.kind == "rule"]
+    assert len(told) == 1
+    assert told[0].startswith("driver ipmi with bios no-bios, boot pxe, console no-console, deploy")
+
+
+def test_a_rule_chooses_an_interface_or_leaves_the_choice_to_the_driver(scene: Any) -> None:
+    rule(
+        scene, set_to("/deploy_interface", "ramdisk"), act("del-attribute", path="/bios_interface")
+    )
+    node = inspected(scene, deploy_interface="direct", bios_interface="no-bios")
+    assert (node.driver, node.deploy_interface) == ("fake-hardware", "ramdisk")
+    assert (node.bios_interface, node.power_interface) == ("fake", None)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("/driver", "abacus", "does not have the driver 'abacus'; it has fake-hardware"),
+        ("/driver", "", "does not have the driver ''"),
+        ("/power_interface", "ipmitool", "'ipmitool' is not enabled for the driver"),
+    ],
+)
+def test_a_driver_or_interface_that_cannot_be_fails_the_inspection_in_words(
+    scene: Any, path: str, value: str, said: str
+) -> None:
+    uuid = rule(scene, set_to("/extra/x", 1), set_to(path, value))
+    node = inspected(scene, "inspect failed")
+    assert said in node.last_error
+    assert uuid in node.last_error
+    assert (node.driver, node.power_interface, node.extra) == ("fake-hardware", None, {})
+
+
+def test_a_driver_stays_while_the_console_is_on(scene: Any) -> None:
+    rule(scene, set_to("/driver", "ipmi"))
+    node = inspected(scene, "inspect failed", console_enabled=True)
+    assert "while its console is enabled" in node.last_error
+    assert node.driver == "fake-hardware"
+
+
+def test_a_sensitive_rule_does_not_show_the_driver_that_it_chose(scene: Any, caplog: Any) -> None:
+    rule(scene, set_to("/driver", "hunter2"), sensitive=True)
+    node = inspected(scene, "inspect failed")
+    assert "sensitive" in node.last_error
+    assert "hunter2" not in node.last_error + caplog.text
+
+
+def test_a_rule_that_writes_true_for_one_has_changed_something(scene: Any) -> None:
+    rule(scene, set_to("/extra/a", True), act("set-plugin-data", path="b", value=1.0))
+    node = inspected(scene, extra={"a": 1})
+    assert node.extra == {"a": True}
+    assert node.extra["a"] is True

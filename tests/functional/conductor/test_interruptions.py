@@ -11,10 +11,10 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from conductor.begin import begin
-from conductor.periodic import GOING_ON
 from drophammer import boots, events
 from drophammer.errors import NodeLocked, Unavailable
 from drophammer.model import Node
+from drophammer.purposes import GOING_ON
 
 FILES = {"deploy_kernel": "http://127.0.0.1/k", "deploy_ramdisk": "http://127.0.0.1/r"}
 
@@ -109,7 +109,8 @@ def test_a_child_whose_power_operation_was_replaced_has_not_done_the_step(scene:
     scene.until(child, lambda node: node.target_power_state == "power on", free=False)
     scene.bus.call("conductor", "power", node_id=child, target="power off")
     node = scene.until_state(parent, "clean failed")
-    assert f"{scene.get(child).uuid}: another request took its place" in node.last_error
+    said = f"{scene.get(child).uuid}: 'power on' was given up for 'power off' after"
+    assert said in node.last_error
 
 
 def test_a_finished_bios_step_is_not_repeated_when_its_settings_cannot_be_kept(
@@ -138,7 +139,7 @@ def test_a_call_for_which_no_thread_starts_is_refused_and_never_done(scene: Any)
     node_id, other = scene.node("manageable"), scene.node("manageable")
     usual = threading.stack_size(1 << 47)  # More than there are addresses.
     try:
-        with pytest.raises(Unavailable, match="could not begin 'set boot mode'"):
+        with pytest.raises(Unavailable, match="could not start a thread"):
             process.service.set_boot_mode(node_id, "uefi")
     finally:
         threading.stack_size(usual)

@@ -8,7 +8,7 @@ import pytest
 
 from conductor.task import Task
 from conductor.wish import own
-from drophammer import boots, operations
+from drophammer import boots, events, operations
 from drophammer.errors import Conflict, InMaintenance, Invalid, InvalidState
 from drophammer.model import Node, Operation, Step
 
@@ -133,6 +133,11 @@ def test_a_wait_of_seconds_ends_by_itself_and_is_cut_to_the_limit(scene: Any) ->
     step = reserved("wait", args={"seconds": 3600})
     scene.provision(node_id, "clean", clean_steps=[step])
     scene.until(node_id, lambda n: n.provision_state == "manageable" and n.operation_id is None)
+    with scene.store.read() as session:
+        told = [one.message for one in events.of_node(session, node_id, 0, 100)]
+    assert (
+        "power.wait: 0.05 s instead of 3600 s ([conductor] max_conductor_wait_step_seconds)" in told
+    )
 
 
 def test_a_wait_without_seconds_ends_with_the_next_word_of_the_ramdisk(
@@ -442,7 +447,8 @@ def test_a_way_back_that_was_interrupted_is_gone_on_with(scene: Any) -> None:
         session.get_one(Node, node_id).lease_owner = None
     scene.start()
     node = scene.until_state(node_id, "active")
-    assert (node.power_state, node.last_error) == ("power on", "Aborted.")
+    assert node.power_state == "power on"
+    assert node.last_error == "Aborted. The machine is on; the node is in 'active'."
 
 
 def test_a_power_step_reaches_the_child_nodes(scene: Any) -> None:
@@ -477,4 +483,4 @@ def test_what_was_done_is_in_the_journal_with_its_source(scene: Any) -> None:
     with scene.store.read() as session:
         (step,) = session.query(Step).all()
     assert (step.source, step.interface) == ("user", "deploy")
-    assert latest(scene, node_id).request == {"clean_steps": [ERASE]}
+    assert latest(scene, node_id).request == {"clean_steps": [ERASE], "begun_in": "manageable"}

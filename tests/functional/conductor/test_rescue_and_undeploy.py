@@ -9,8 +9,9 @@ import bcrypt
 import pytest
 from sqlalchemy import select, text
 
+from drophammer import events
 from drophammer.errors import Invalid
-from drophammer.model import Allocation, Node, Operation, Port, Portgroup, Step, new_uuid
+from drophammer.model import Allocation, Base, Node, Operation, Port, Portgroup, Step, new_uuid
 
 PASSWORD = "hunter2-rescue"
 
@@ -18,8 +19,8 @@ PASSWORD = "hunter2-rescue"
 def everything(scene: Any) -> str:
     """All that is written anywhere."""
     with scene.store.read() as session:
-        tables = session.scalars(text("select name from sqlite_master where type = 'table'")).all()
-        rows = [session.execute(text(f'select * from "{name}"')).all() for name in tables]
+        tables = Base.metadata.sorted_tables
+        rows = [session.execute(text(f"select * from {table}")).all() for table in tables]
     return json.dumps([[list(map(str, row)) for row in table] for table in rows])
 
 
@@ -158,7 +159,8 @@ def test_a_request_is_journalled_without_its_password(scene: Any) -> None:
     scene.provision(node_id, "rescue", rescue_password=PASSWORD, user="ann")
     scene.until_state(node_id, "rescue")
     with scene.store.read() as session:
-        assert [op.request for op in session.scalars(select(Operation))] == [{"user": "ann"}]
+        (operation,) = session.scalars(select(Operation))
+    assert operation.request == {"user": "ann", "begun_in": "active"}
 
 
 def test_the_instance_has_no_say_in_how_its_disks_are_cleaned(scene: Any) -> None:
@@ -192,3 +194,16 @@ def test_a_crash_between_deleting_and_cleaning_is_gone_on_from(scene: Any) -> No
     assert steps[-1].step == "begin_cleaning"
     scene.start()
     assert scene.until_state(node_id, "available").last_error is None
+
+
+@pytest.mark.parametrize("fault", [None, "no answer"])
+def test_undeploying_stops_the_console_or_tells_that_it_could_not(scene: Any, fault: Any) -> None:
+    scene.start()
+    faults = {"fake_fault": {"console": fault}} if fault else {}
+    node_id = scene.node("active", console_enabled=True, driver_info=faults)
+    scene.provision(node_id, "deleted")
+    assert scene.until_state(node_id, "available").console_enabled
+    with scene.store.read() as session:
+        told = [e.message for e in events.of_node(session, node_id, 0, 100) if e.kind == "console"]
+    assert len(told) == (1 if fault else 0)
+    assert all("no answer" in text for text in told)

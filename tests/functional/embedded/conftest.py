@@ -6,26 +6,25 @@ import os
 import select
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.functional.embedded.forked import Command
+
 
 class Served:
     """One running ``drophammer serve``."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
+    def __init__(self, process: Command, port: int) -> None:
         self.process = process
         self.url = f"http://127.0.0.1:{port}"
         self.output = ""
 
     def until(self, text: str, seconds: float = 20) -> str:
         """All output so far, once ``text`` is in it."""
-        assert self.process.stdout is not None
         end = time.monotonic() + seconds
         while text not in self.output:
             left = end - time.monotonic()
@@ -66,31 +65,33 @@ def serve(tmp_path: Path, config: Path) -> Iterator[Callable[..., Served]]:
 
     def start(*arguments: str, listen: str | None = None) -> Served:
         port = free_port()
-        process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "embedded",
-                "serve",
-                "--config-file",
-                str(config),
-                "--state-dir",
-                str(tmp_path / "state"),
-                "--listen",
-                listen or f"127.0.0.1:{port}",
-                *arguments,
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+        process = Command(
+            "serve",
+            "--config-file",
+            str(config),
+            "--state-dir",
+            str(tmp_path / "state"),
+            "--listen",
+            listen or f"127.0.0.1:{port}",
+            *arguments,
         )
-        served = Served(process, port)
-        started.append(served)
-        return served
+        started.append(Served(process, port))
+        return started[-1]
 
     yield start
     for served in started:
-        if served.process.poll() is None:
-            served.process.kill()
-        served.process.wait()
-        assert served.process.stdout is not None
-        served.process.stdout.close()
+        served.process.close()
+
+
+@pytest.fixture
+def run() -> Callable[..., tuple[int, str, str]]:
+    """Run a command to its end: its exit code, output and complaints."""
+
+    def to_its_end(*arguments: str) -> tuple[int, str, str]:
+        command = Command(*arguments, stderr_apart=True)
+        output, complaint = command.communicate()
+        code = command.wait()
+        command.close()
+        return code, output.decode(), complaint.decode()
+
+    return to_its_end

@@ -78,7 +78,6 @@ def test_what_it_knew_is_there_after_a_restart(serve: Any) -> None:
 
 def failed(served: Any) -> str:
     assert served.process.wait(20) == 1
-    assert served.process.stdout is not None
     text = served.process.stdout.read().decode()
     assert "Traceback" not in text
     return str(text)
@@ -126,6 +125,21 @@ def test_roles_can_be_switched_off(serve: Any) -> None:
     table = served.until("Ctrl-C stops it.")
     assert "tftp" not in table
     assert ask(f"{served.url}/v1/drivers")["drivers"]
+
+
+def test_roles_can_be_chosen(serve: Any) -> None:
+    served = serve("--role", "api,conductor")
+    table = served.until("Ctrl-C stops it.")
+    assert "tftp" not in table
+    assert "conductor" in table
+    assert ask(f"{served.url}/v1/drivers")["drivers"]
+
+
+def test_a_role_that_does_not_exist_is_refused_with_those_that_do(serve: Any) -> None:
+    served = serve("--role", "api,janitor")
+    text = served.process.communicate()[0].decode()
+    assert served.process.returncode == 2
+    assert "there is no role 'janitor'; use api, conductor, netboot, or all" in text
 
 
 def test_nothing_is_monkey_patched() -> None:
@@ -207,25 +221,17 @@ def test_the_roles_also_meet_over_oslo_messaging(serve: Any, config: Path) -> No
         ("[DEFAULT]\nauth_strategy = http_basic\n", "htpasswd"),
     ],
 )
-def test_a_configuration_is_checked_as_serve_would(tmp_path: Path, text: str, words: str) -> None:
+def test_a_configuration_is_checked_as_serve_would(
+    run: Any, tmp_path: Path, text: str, words: str
+) -> None:
     path = tmp_path / "c.conf"
     path.write_text(text)
-    done = subprocess.run(
-        [sys.executable, "-m", "embedded", "config", "check", str(path)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert words in done.stderr
-    assert "LocationInfo" not in done.stderr
+    code, _, complaint = run("config", "check", str(path))
+    assert code == 1
+    assert words in complaint
+    assert "LocationInfo" not in complaint
 
 
-def test_a_good_configuration_is_said_to_be_good(config: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "embedded", "config", "check", str(config)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+def test_a_good_configuration_is_said_to_be_good(run: Any, config: Path) -> None:
+    code, _, complaint = run("config", "check", str(config))
+    assert code == 0, complaint

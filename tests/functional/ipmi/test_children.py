@@ -18,6 +18,7 @@ from conductor.ipmi.pool import IpmiPool
 from drophammer.errors import BmcAuthFailed, BmcError, BmcUnreachable, DrophammerError
 from drophammer.secret import Secret
 
+pytestmark = pytest.mark.waits
 CLOSE_SESSION = (6, 0x3C)
 
 

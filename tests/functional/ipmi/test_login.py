@@ -12,6 +12,7 @@ from conductor.ipmi.pool import IpmiPool
 from drophammer.errors import BmcAuthFailed, BmcError
 from drophammer.secret import Secret
 
+pytestmark = pytest.mark.waits
 NO_FREE_SESSION_TOLD = (-1, 0x01)
 
 

@@ -12,6 +12,7 @@ import pytest
 from conductor.ipmi.pool import IpmiPool
 from drophammer.errors import BmcUnreachable, HardwareError
 
+pytestmark = pytest.mark.waits
 SILENT_FOR = re.compile(r"nothing came back in ([0-9.]+) s")
 
 

@@ -16,6 +16,7 @@ import pytest
 
 from netboot.content import Rendered, Request
 
+pytestmark = pytest.mark.waits
 DATA, ACK, ERROR, OACK = 3, 4, 5, 6
 
 

@@ -53,7 +53,7 @@ def test_names_are_resolved_and_remembered(names: Names) -> None:
 
 
 def test_an_answer_gets_old(names: Names) -> None:
-    resolver = Resolver(seconds_kept=0)
+    resolver = Resolver(seconds=0.1, seconds_kept=0)
     for _ in range(2):
         resolver.addresses({"a"})
     assert names.asked.count("a") >= 2

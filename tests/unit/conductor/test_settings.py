@@ -55,3 +55,23 @@ def test_enabled_interfaces_are_read_per_kind() -> None:
 def test_a_wrong_value_names_its_option(values: dict[str, str], said: str) -> None:
     with pytest.raises(Invalid, match=said):
         settings(fake=values)
+
+
+def test_the_power_sync_has_the_names_and_defaults_that_operators_know() -> None:
+    made = settings()
+    assert (made.power_sync_interval, made.power_sync_workers, made.power_sync_retries) == (
+        60,
+        8,
+        3,
+    )
+    assert (made.power_recovery_interval, made.force_power_state) == (300, False)
+    values = {
+        "sync_power_state_interval": 0,
+        "sync_power_state_workers": 2,
+        "power_state_sync_max_retries": 0,
+        "force_power_state_during_sync": True,
+        "power_failure_recovery_interval": 30,
+    }
+    made = settings(conductor=values)
+    assert (made.power_sync_interval, made.power_sync_workers, made.power_sync_retries) == (0, 2, 0)
+    assert (made.power_recovery_interval, made.force_power_state) == (30, True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -69,3 +71,46 @@ def test_stopping_does_not_wait_for_ever_and_says_so() -> None:
     with pytest.raises(Unavailable, match="stopping"):
         workers.admit()
     gate.set()
+
+
+@contextlib.contextmanager
+def no_new_threads() -> Iterator[None]:
+    """The system refuses to start any."""
+    usual = threading.stack_size(1 << 47)  # More than there are addresses.
+    try:
+        yield
+    finally:
+        threading.stack_size(usual)
+
+
+def test_work_for_which_no_thread_starts_is_refused_and_never_done() -> None:
+    workers = Workers(1)
+    done: list[str] = []
+    over = threading.Event()
+    with no_new_threads(), pytest.raises(Unavailable, match="could not start a thread"):
+        workers.submit(done.append, "refused")
+    workers.submit(done.append, "taken")  # On a thread that finds both in the queue.
+    workers.submit(over.set)
+    assert over.wait(5)
+    assert done == ["taken"]
+    assert workers.stop(1)
+
+
+def test_refused_work_is_not_counted_as_queued() -> None:
+    workers = Workers(1)
+    with no_new_threads():
+        for _ in range(QUEUED_PER_THREAD + 1):
+            with pytest.raises(Unavailable, match="could not start a thread"):
+                workers.submit(print)
+    workers.admit()
+    assert workers.stop(1)
+
+
+def test_the_timer_outlives_a_refusal_and_tries_again() -> None:
+    workers = Workers(1)
+    done = threading.Event()
+    with no_new_threads():
+        workers.later(0, done.set)
+        assert not done.wait(0.1)
+    assert done.wait(5)
+    assert workers.stop(1)

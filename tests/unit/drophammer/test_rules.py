@@ -213,6 +213,18 @@ def test_capabilities_traits_ports_and_plugin_data() -> None:
     assert found.plugin_data == {"a": {}, "l": [1]}
 
 
+def test_a_rule_gives_a_node_as_many_traits_as_a_request_could() -> None:
+    found = subject()
+    act("add-trait", {"name": "CUSTOM_{item}"}, found, loop=[f"A{n}" for n in range(49)])
+    act("add-trait", {"name": "HW_CPU_X86_VMX"}, found)
+    act("add-trait", {"name": "CUSTOM_A7"}, found)
+    assert len(found.traits) == 50
+    with pytest.raises(
+        Invalid, match=r"\(add-trait\): A node can have at most 50 traits; .* 51\.$"
+    ):
+        act("add-trait", {"name": "CUSTOM_B"}, found)
+
+
 def test_rules_run_by_priority_and_see_what_earlier_ones_did() -> None:
     found = subject()
     first = Rule("first", [], [{"op": "set-attribute", "args": ["/description", "one"]}], 10)
@@ -271,8 +283,10 @@ def test_texts_never_show_a_secret_of_the_node_nor_an_attribute_of_an_object() -
         ("set-attribute", {"path": "/description", "value": 7}, "takes a text"),
         ("set-attribute", {"path": "/conductor_group", "value": None}, "takes a text"),
         ("set-attribute", {"path": "/conductor_group", "value": "a b"}, "conductor group"),
-        ("set-attribute", {"path": "/driver", "value": "ipmi"}, "cannot change"),
-        ("set-attribute", {"path": "/deploy_interface", "value": "direct"}, "cannot change"),
+        ("set-attribute", {"path": "/driver", "value": None}, "takes a text"),
+        ("set-attribute", {"path": "/deploy_interface", "value": 7}, "takes a text"),
+        ("set-attribute", {"path": "/driver/x", "value": "ipmi"}, "nothing below"),
+        ("del-attribute", {"path": "/driver"}, "cannot be unset"),
         ("set-attribute", {"path": "/resource_class", "value": "x" * 81}, "at most 80"),
         ("set-attribute", {"path": "/description", "value": "x" * 4097}, "at most 4096"),
         ("set-attribute", {"path": "/name", "value": "a b"}, "cannot be the name"),
@@ -293,7 +307,10 @@ def test_texts_never_show_a_secret_of_the_node_nor_an_attribute_of_an_object() -
         ("extend-attribute", {"path": "/extra", "value": "x"}, "not a list"),
         ("del-attribute", {"path": "/conductor_group"}, "cannot be unset"),
         ("set-port-attribute", {"port_id": "p-9", "path": "name", "value": "x"}, "no port"),
-        ("add-trait", {"name": "gold"}, "no name of a trait"),
+        ("add-trait", {"name": "gold"}, "'gold' is no trait"),
+        ("add-trait", {"name": "HW_NOTHING"}, "'HW_NOTHING' is no trait"),
+        ("add-trait", {"name": "CUSTOM_" + "A" * 249}, "at most 255"),
+        ("add-trait", {"name": 7}, "'7' is no trait"),
         ("set-capability", {"name": "a:b", "value": "c"}, "neither"),
         ("log", {"msg": "x", "level": "loud"}, "level"),
     ],

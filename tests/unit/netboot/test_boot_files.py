@@ -53,7 +53,7 @@ inc card
 goto next
 :none
 inc rounds
-iseq ${rounds} 3 && goto leave ||
+iseq ${rounds} 10 && goto leave ||
 sleep 3
 goto round
 :leave

@@ -101,6 +101,14 @@ def test_an_interrupted_build_says_so_and_leaves_nothing_half_made(programs, tmp
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_a_folder_may_be_named_as_seen_from_here(programs, tmp_path, monkeypatch, capsys):
+    # The ramdisk's own programs are run from elsewhere on the way.
+    write_program(programs / "dpkg-deb", 'echo "into $3" >&2; exit 1\n')
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["build", "--output", "out", "--cache-dir", "cache"]) == 1
+    assert f"into {tmp_path}/out/" in capsys.readouterr().err
+
+
 def test_the_help_says_what_each_command_does(capsys):
     assert cli.main(["--help"]) == 0
     said = capsys.readouterr()

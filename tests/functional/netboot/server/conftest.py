@@ -23,6 +23,7 @@ from drophammer.store import Store
 from netboot.options import GROUPS
 from netboot.server import NetbootServer
 from netboot.settings import Settings
+from tests.databases import copied
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 KERNEL = bytes(range(256)) * 400
@@ -32,10 +33,9 @@ RAMDISK = b"ramdisk " * 1000
 class Deployment:
     """What an operator and a conductor would have set up, and servers over it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, store: Store) -> None:
         self.folder = folder
-        self.store = Store(f"sqlite:///{folder}/db.sqlite")
-        self.store.migrate()
+        self.store = store
         self.boot_dir = folder / "boot"
         self.images_dir = folder / "images"
         for made in (self.boot_dir, self.images_dir):
@@ -128,8 +128,8 @@ class Deployment:
 
 
 @pytest.fixture
-def deployment(tmp_path: Path) -> Iterator[Deployment]:
-    deployment = Deployment(tmp_path)
+def deployment(tmp_path: Path, empty_database: Path) -> Iterator[Deployment]:
+    deployment = Deployment(tmp_path, copied(empty_database, tmp_path / "db.sqlite"))
     try:
         yield deployment
     finally:

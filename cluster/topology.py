@@ -1,0 +1,108 @@
+"""Which processes a cluster consists of, on which ports, with which configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cluster.engine import HOST, Engine
+from cluster.haproxy import HAProxy
+from cluster.mariadb import MariaDB
+from cluster.postgresql import PostgreSQL
+from cluster.rabbitmq import RabbitMQ
+from cluster.role import Role
+
+FIRST_PORT = 26385
+# Distances from the first port.
+_API, _CONDUCTOR, _NETBOOT, _DATABASE, _RABBIT = 1, 20, 40, 50, 60
+
+Options = dict[str, dict[str, object]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``options``: what every process has in its configuration besides its own."""
+
+    folder: Path
+    first_port: int = FIRST_PORT
+    apis: int = 2
+    conductors: int = 3
+    database: str = "postgresql"
+    durable: bool = True
+    options: Options = field(default_factory=dict)
+
+
+class Cluster:
+    """All processes of one deployment on this machine. Nothing runs before ``start``."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        folder, port = plan.folder, plan.first_port
+        database = {"postgresql": PostgreSQL, "mariadb": MariaDB}[plan.database]
+        self.database: PostgreSQL | MariaDB = database(
+            folder / plan.database, port + _DATABASE, durable=plan.durable
+        )
+        self.broker = RabbitMQ(folder / "rabbitmq", port + _RABBIT)
+        self.apis = [port + _API + number for number in range(plan.apis)]
+        self.balancer = HAProxy(folder / "haproxy", port, self.apis)
+        self.roles: list[Role] = []
+
+    @property
+    def url(self) -> str:
+        """Where clients find the API."""
+        return self.balancer.url
+
+    def start(self) -> None:
+        """Engines first, then who needs them, the door last. What was started stays on failure."""
+        self.plan.folder.mkdir(parents=True, exist_ok=True)
+        self.plan.folder.chmod(0o755)
+        self.database.start()
+        self.broker.start()
+        self.roles = self._roles()
+        for role in self.roles:
+            role.start()
+        self.balancer.start()
+
+    def stop(self) -> None:
+        """The reverse."""
+        for member in reversed(self.members()):
+            member.stop()
+
+    def members(self) -> Sequence[Engine]:
+        """Everything that runs, in the order in which it is started."""
+        return (self.database, self.broker, *self.roles, self.balancer)
+
+    def conductors(self) -> Sequence[Role]:
+        return [role for role in self.roles if role.roles == "conductor"]
+
+    def _roles(self) -> list[Role]:
+        # The API must come before the others: the first to start brings the schema.
+        plan, first = self.plan, self.plan.first_port
+        made = [
+            self._role(f"api-{number}", "api", port, {}) for number, port in enumerate(self.apis, 1)
+        ]
+        netboot: Options = {
+            "netboot": {
+                "listen": HOST,
+                "http_port": first + _NETBOOT + 1,
+                "tftp_port": first + _NETBOOT + 2,
+            }
+        }
+        made.append(self._role("netboot", "netboot", first + _NETBOOT, netboot))
+        return made + [
+            self._role(f"conductor-{number}", "conductor", first + _CONDUCTOR + number, {})
+            for number in range(1, plan.conductors + 1)
+        ]
+
+    def _role(self, name: str, role: str, port: int, own: Options) -> Role:
+        options: Options = {
+            "DEFAULT": {"host": name, "transport_url": self.broker.url},
+            "database": {"connection": self.database.url.replace("%", "%%")},
+            "serve": {} if role == "api" else {"monitor_listen": f"{HOST}:{port}"},
+            "conductor": {"ramdisk_api_url": self.url},
+        }
+        for more in (self.plan.options, own):
+            for group, values in more.items():
+                options[group] = {**options.get(group, {}), **values}
+        return Role(self.plan.folder / name, port, name, role, options)

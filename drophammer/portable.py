@@ -1,0 +1,50 @@
+"""Writing on condition, and learning what came of it, on every database.
+
+MariaDB has no UPDATE ... RETURNING. What it is told in one statement elsewhere takes a
+second one there, in the same transaction: the row that was written is locked until its end,
+so it is read as it was written.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, CursorResult, Update, select
+from sqlalchemy.orm import Session
+
+_PLAIN = {"synchronize_session": False}
+
+
+def changed(session: Session, statement: Update) -> bool:
+    """Run an UPDATE; whether there was any row for it."""
+    done = session.execute(statement, execution_options=_PLAIN)
+    return cast(CursorResult[Any], done).rowcount > 0
+
+
+def update_one(
+    session: Session, statement: Update, which: ColumnElement[bool], wanted: Any
+) -> Any | None:
+    """Run an UPDATE of at most one row and return ``wanted`` of it: a column, or the entity.
+
+    ``which`` finds that row afterwards. None when there was no row for the statement.
+    """
+    if not session.get_bind().dialect.update_returning:
+        if not changed(session, statement):
+            return None
+        query = select(wanted).where(which)
+        return session.execute(query, execution_options={"populate_existing": True}).scalar_one()
+    return session.execute(
+        statement.returning(wanted), execution_options={**_PLAIN, "populate_existing": True}
+    ).scalar_one_or_none()
+
+
+def update_some(
+    session: Session, statement: Update, which: ColumnElement[bool], key: Any
+) -> list[Any]:
+    """Run an UPDATE of the rows that meet ``which``, and return the ``key`` of each."""
+    if session.get_bind().dialect.update_returning:
+        found = session.scalars(statement.where(which).returning(key), execution_options=_PLAIN)
+        return list(found)
+    keys = list(session.scalars(select(key).where(which).order_by(key).with_for_update()))
+    session.execute(statement.where(key.in_(keys)), execution_options=_PLAIN)
+    return keys

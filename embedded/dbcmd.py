@@ -1,0 +1,77 @@
+"""``drophammer db``: the schema, and moving from one database to another."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from oslo_config import cfg
+
+from drophammer import engines, schema, transfer
+from drophammer.errors import DrophammerError
+from embedded.options import load
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of the command."""
+    made = argparse.ArgumentParser(prog="drophammer db", description=__doc__)
+    commands = made.add_subparsers(required=True, metavar="COMMAND")
+    for name, run, what in (
+        ("upgrade", upgrade, "bring the schema to this version's"),
+        ("version", version, "tell the schema's version and this one's; 1 when they differ"),
+    ):
+        command = commands.add_parser(name, help=what, description=what.capitalize())
+        command.add_argument("--config-file", type=Path, action="append", default=[])
+        command.add_argument("--state-dir", type=Path, metavar="DIR")
+        command.set_defaults(run=run)
+    copy = commands.add_parser(
+        "copy",
+        help="copy everything into an empty database, of another kind for instance",
+        description="Copy all rows of one database into another one, which must be empty. "
+        "Nothing may run on either of them meanwhile.",
+    )
+    copy.add_argument("--from", dest="source", required=True, metavar="URL")
+    copy.add_argument("--to", dest="target", required=True, metavar="URL")
+    copy.set_defaults(run=_copy)
+    return made
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command; what goes wrong is one sentence on standard error."""
+    options = parser().parse_args(argv)
+    try:
+        return int(options.run(options) or 0)
+    except DrophammerError as error:
+        print(f"drophammer db: {error.message}", file=sys.stderr)
+        return 1
+
+
+def upgrade(options: argparse.Namespace) -> None:
+    """Bring the schema to this version's."""
+    changed = schema.migrate(_url(options))
+    print("The schema has been upgraded." if changed else "The schema is up to date.")
+
+
+def version(options: argparse.Namespace) -> int:
+    """Tell both versions."""
+    engine = engines.engine(_url(options))
+    try:
+        with transfer.connected(engine) as connection:
+            found, ours = schema.versions(connection)
+    finally:
+        engine.dispose()
+    print(f"schema of the database: {found or 'none'}\nschema of this version: {ours}")
+    return int(found != ours)
+
+
+def _copy(options: argparse.Namespace) -> None:
+    count = transfer.copy(options.source, options.target, tell=lambda line: print(line, flush=True))
+    print(f"{count} rows have been copied and counted. Start the service on the new database.")
+
+
+def _url(options: argparse.Namespace) -> str:
+    conf: cfg.ConfigOpts = load(options.config_file)
+    state_dir = options.state_dir or Path(conf.state_dir)
+    return str(conf.database.connection or f"sqlite:///{state_dir.resolve()}/drophammer.sqlite")

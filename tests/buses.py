@@ -1,0 +1,27 @@
+"""The bus for tests: in process, or with ``DROPHAMMER_TEST_BUS``, a broker's URL, over it.
+
+Processes that run tests at once have virtual hosts of their own there; the queues of a test
+go away with its bus.
+"""
+
+from __future__ import annotations
+
+import os
+
+from oslo_config import cfg
+
+from drophammer.bus import Bus, LocalBus, connect
+from drophammer.store import Store
+
+BROKER = os.environ.get("DROPHAMMER_TEST_BUS", "")
+
+
+def bus(store: Store | None = None, *, threads: int = 32) -> Bus:
+    """A bus that nobody else has. ``threads`` are those of one in process."""
+    if not BROKER:
+        return LocalBus(threads)
+    # The library registers options of its own there, whatever it is given.
+    cfg.CONF([], project="drophammer", default_config_files=[])
+    part = os.environ.get("PYTEST_XDIST_WORKER", "")
+    clock = None if store is None else store.clock
+    return connect(BROKER + part, cfg.CONF, clock=clock, signing_key="k" * 32)

@@ -1,0 +1,107 @@
+"""One request is one operation, however often and however late it comes."""
+
+from __future__ import annotations
+
+import datetime
+import threading
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from conductor.begin import begin
+from drophammer.bus_answer import Request, answer
+from drophammer.model import Operation, new_uuid
+
+FAKE = {"power": (0.3, 0.3)}
+REBOOT = {"target": "rebooting"}
+
+
+def operations(scene: Any) -> int:
+    with scene.store.read() as session:
+        found: int = session.scalar(select(func.count()).select_from(Operation))
+        return found
+
+
+@pytest.mark.parametrize(
+    ("state", "method", "arguments"),
+    [
+        ("manageable", "power", REBOOT),
+        ("manageable", "provision", {"target": "provide", "request": {}}),
+        ("enroll", "provision", {"target": "manage", "request": {}}),
+    ],
+)
+def test_a_request_that_comes_again_is_accepted_again_and_done_once(
+    scene: Any, state: str, method: str, arguments: dict[str, Any]
+) -> None:
+    service = scene.start(fake_delays=FAKE).service
+    node_id = scene.node(state)
+    request = Request(new_uuid())
+    told = {"node_id": node_id, **arguments}
+    # While it is worked on, and when that has ended.
+    for _ in range(3):
+        assert answer(service, method, told, request) == {"result": None}
+    scene.until(node_id, lambda node: node.target_power_state is None)
+    for _ in range(2):
+        given = answer(service, method, told, request)
+        # A node that has moved on meanwhile may also say so.
+        assert given == {"result": None} or given["error"] == "InvalidState"
+    assert operations(scene) == 1
+
+
+def test_two_who_get_one_request_at_the_same_time_begin_it_once(scene: Any) -> None:
+    service = scene.start(fake_delays=FAKE).service
+    node_id = scene.node("manageable")
+    request = Request(new_uuid())
+    given: list[dict[str, Any]] = []
+
+    def take() -> None:
+        given.append(answer(service, "power", {"node_id": node_id, **REBOOT}, request))
+
+    threads = [threading.Thread(target=take) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert given == [{"result": None}] * 6
+    assert operations(scene) == 1
+
+
+def test_two_requests_are_two_operations(scene: Any) -> None:
+    service = scene.start().service
+    node_id = scene.node("manageable")
+    for _ in range(2):
+        told = answer(service, "power", {"node_id": node_id, **REBOOT}, Request(new_uuid()))
+        assert told == {"result": None}
+        scene.until(node_id, lambda node: node.target_power_state is None)
+    assert operations(scene) == 2
+
+
+def test_a_request_that_comes_too_late_changes_nothing(scene: Any) -> None:
+    service = scene.start().service
+    node_id = scene.node("manageable")
+    past = scene.store.clock.now() - datetime.timedelta(seconds=0.5)
+    before = scene.get(node_id).fence
+    told = answer(service, "power", {"node_id": node_id, **REBOOT}, Request(new_uuid(), past))
+    assert told["error"] == "Unavailable"
+    assert "nothing has been done" in told["message"]
+    assert operations(scene) == 0
+    assert scene.get(node_id).lease_owner is None
+    assert scene.get(node_id).fence == before
+
+
+def test_what_nobody_asked_for_over_the_bus_gets_a_uuid_of_its_own(scene: Any) -> None:
+    process = scene.start()
+    for _ in range(2):
+        node_id = scene.node("manageable")
+        task = begin(
+            process.box,
+            node_id,
+            verb="power on",
+            flow="power",
+            event=None,
+            request={"target": "power on"},
+            check=lambda node: {},
+        )
+        assert task.operation.uuid
+    assert operations(scene) == 2
