@@ -10,7 +10,7 @@ import runpy
 import sys
 import time
 
-NAMES = ("api", "scale", "store", "life", "ipmi_pool")
+NAMES = ("api", "scale", "store", "stages", "life", "beats", "sync", "waits", "ipmi_pool")
 
 
 def main() -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import http.client
 import itertools
-import json
 import statistics
 import threading
 import time
@@ -22,35 +21,8 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 
+from tests.bench.client import Client
 from tests.bench.servers import Server, ours, peer
-
-Answer = tuple[int, bytes]
-PATIENCE = 120
-
-
-class Client:
-    """One kept-alive connection that speaks one microversion."""
-
-    def __init__(self, server: Server, version: str) -> None:
-        self._connection = http.client.HTTPConnection(server.host, server.port, timeout=PATIENCE)
-        self._headers = {
-            "X-OpenStack-Ironic-API-Version": version,
-            "Accept": "application/json",
-            "Content-Type": "application/json",
-        }
-
-    def ask(self, method: str, path: str, body: object = None) -> bytes:
-        """The answer's body. Anything but success ends the benchmark."""
-        data = None if body is None else json.dumps(body).encode()
-        self._connection.request(method, path, data, self._headers)
-        answer = self._connection.getresponse()
-        found = answer.read()
-        if answer.status >= 300:
-            raise SystemExit(f"{method} {path}: {answer.status} {found[:300]!r}")
-        return found
-
-    def close(self) -> None:
-        self._connection.close()
 
 
 @dataclass

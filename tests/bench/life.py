@@ -1,80 +1,129 @@
-"""Fake machines through deploy and delete: transitions a second, CPU and statements for each."""
+"""Fake machines through their lives over HTTP, beside another server when one is named.
+
+    python -m tests.bench life
+    python -m tests.bench life --peer http://127.0.0.1:6386 --peer-pids 'pgrep -f ironic'
+
+Each client takes a node, asks for a verb and looks until the node is where that leads;
+the looking is part of the figures, the same for both servers. A transition is a verb that
+has reached its goal. What a verb costs without HTTP is told by the bench ``stages``.
+"""
 
 from __future__ import annotations
 
-import tempfile
-import threading
+import argparse
+import functools
+import json
 import time
-from pathlib import Path
-from typing import Any
+import uuid
+from collections.abc import Callable
 
-from sqlalchemy import event, select
+from tests.bench.client import Client
+from tests.bench.rounds import Round, Subject, add_options, by_turns, compared, report
 
-from conductor.process import ConductorProcess
-from conductor.settings import Settings
-from drophammer.bus import LocalBus
-from drophammer.model import Node, new_uuid
-from drophammer.store import Store
-
-NODES = 100
+# As the peer is usually set up: without cleaning after each deletion.
+CONFIG = "[conductor]\nautomated_clean = false\nsync_power_state_interval = 600\n"
+POLL_SECONDS = 0.02
+STUCK_SECONDS = 120
+LIFE = (("active", "active"), ("deleted", "available"))
+POWER = ("power on", "power off")
+ALL = "transitions"
 
 
 def main() -> None:
-    """Print what one deployment and one deletion of a fake machine cost."""
-    with tempfile.TemporaryDirectory() as folder:
-        store = Store(f"sqlite:///{Path(folder)}/bench.sqlite")
-        store.migrate()
-        bus = LocalBus()
-        process = ConductorProcess(Settings(workers=8, max_concurrent_clean=NODES), store, bus)
-        process.start()
-        with store.write() as session:
-            nodes = [
-                Node(
-                    uuid=new_uuid(),
-                    driver="fake-hardware",
-                    provision_state="available",
-                    created_at=store.clock.now(),
-                )
-                for _ in range(NODES)
-            ]
-            session.add_all(nodes)
-            session.flush()
-            ids = [node.id for node in nodes]
-        measure(store, bus, ids, "active", "active", 2)
-        measure(store, bus, ids, "deleted", "available", 3)
-        process.stop()
-        bus.close()
-        store.close()
+    """Measure and print; judge nothing."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_options(parser, "1.82")
+    parser.add_argument("--nodes", type=int, default=32)
+    parser.add_argument("--clients", type=int, default=16)
+    options = parser.parse_args()
+    with compared(options, CONFIG) as subjects:
+        for subject in subjects:
+            enroll(subject, options.nodes, options.clients)
+        for subject in by_turns(subjects, options.rounds):
+            for verb, goal in LIFE:
+                go_through(subject, verb, goal, options.clients)
+            both = [subject.rounds[verb][-1] for verb, _ in LIFE]
+            subject.rounds.setdefault(ALL, []).append(together(both))
+        for subject in by_turns(subjects, options.rounds):
+            for target in POWER:
+                jobs = [functools.partial(switch, node, target) for node in subject.nodes]
+                subject.measure(target, jobs, options.clients)
+        report(subjects)
 
 
-def measure(
-    store: Store, bus: LocalBus, ids: list[int], verb: str, goal: str, transitions: int
-) -> None:
-    """Run ``verb`` on all nodes at once and print the cost of each."""
-    statements = 0
-    lock = threading.Lock()
+def enroll(subject: Subject, count: int, clients: int) -> None:
+    """New nodes, brought to where they can be deployed."""
+    subject.nodes.extend(str(uuid.uuid4()) for _ in range(count))
+    body = {"driver": "fake-hardware", "resource_class": "baremetal"}
+    subject.measure(
+        "create",
+        [
+            lambda client, node=node: client.ask("POST", "/v1/nodes", {"uuid": node, **body})
+            for node in subject.nodes
+        ],
+        clients,
+    )
+    go_through(subject, "manage", "manageable", clients)
+    go_through(subject, "provide", "available", clients)
 
-    def count(*_: Any) -> None:
-        nonlocal statements
-        with lock:
-            statements += 1
 
-    event.listen(store.engine, "before_cursor_execute", count)
-    began, cpu = time.monotonic(), time.process_time()
-    for node_id in ids:
-        bus.call("conductor", "provision", node_id=node_id, target=verb, request={})
-    query = select(Node.id).where(Node.provision_state != goal).limit(1)
+def go_through(subject: Subject, verb: str, goal: str, clients: int) -> None:
+    """All nodes through one verb."""
+    jobs = [functools.partial(take, node, verb, goal) for node in subject.nodes]
+    subject.measure(verb, jobs, clients)
+
+
+def take(node: str, verb: str, goal: str, client: Client) -> None:
+    """One node through one verb."""
+    insist(client, "PUT", f"/v1/nodes/{node}/states/provision", {"target": verb})
+    until(
+        client,
+        f"/v1/nodes/{node}?fields=provision_state,last_error",
+        lambda told: told["provision_state"] == goal,
+    )
+
+
+def switch(node: str, target: str, client: Client) -> None:
+    """One node to a power state."""
+    insist(client, "PUT", f"/v1/nodes/{node}/states/power", {"target": target})
+    until(
+        client,
+        f"/v1/nodes/{node}?fields=power_state,target_power_state,last_error",
+        lambda told: told["power_state"] == target and not told["target_power_state"],
+    )
+
+
+def insist(client: Client, method: str, path: str, body: object = None) -> bytes:
+    """The answer; asked for again where the node is still held by what went before."""
+    end = time.monotonic() + STUCK_SECONDS
     while True:
-        with store.read() as session:
-            if session.scalars(query).one_or_none() is None:
-                break
-        time.sleep(0.02)
-    seconds, cpu = time.monotonic() - began, time.process_time() - cpu
-    event.remove(store.engine, "before_cursor_execute", count)
-    total = len(ids) * transitions
-    print(
-        f"{verb:<8} x {len(ids)}: {total / seconds:6.0f} transitions/s, "
-        f"{cpu / total * 1000:5.1f} ms of CPU and {statements / total:4.1f} statements each"
+        status, found = client.send(method, path, body)
+        if status < 300:
+            return found
+        if status not in (409, 503) or time.monotonic() > end:
+            raise SystemExit(f"{method} {path}: {status} {found[:300]!r}")
+        time.sleep(POLL_SECONDS)
+
+
+def until(client: Client, path: str, there: Callable[[dict[str, str]], bool]) -> None:
+    """Look at the node until it is where it was to go."""
+    end = time.monotonic() + STUCK_SECONDS
+    while True:
+        told = json.loads(client.ask("GET", path))
+        if there(told):
+            return
+        if time.monotonic() > end:
+            raise SystemExit(f"{path}: stuck: {told}")
+        time.sleep(POLL_SECONDS)
+
+
+def together(parts: list[Round]) -> Round:
+    """The sum of rounds that followed each other."""
+    return Round(
+        done=sum(part.done for part in parts),
+        seconds=sum(part.seconds for part in parts),
+        cpu=sum(part.cpu for part in parts),
+        waited=[ms for part in parts for ms in part.waited],
     )
 
 

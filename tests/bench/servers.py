@@ -55,13 +55,19 @@ def peer(url: str, pids_command: str | None) -> Server:
 
 
 @contextmanager
-def ours(state_dir: Path | None = None) -> Iterator[Server]:
-    """``drophammer serve`` with API and conductor, on a free port, until the block ends."""
+def ours(state_dir: Path | None = None, config: str = "") -> Iterator[Server]:
+    """``drophammer serve`` with API and conductor, on a free port, until the block ends.
+
+    ``config`` is what its configuration file says.
+    """
     with tempfile.TemporaryDirectory() as folder:
         state = state_dir or Path(folder)
         port = _free_port()
+        file = Path(folder) / "service.conf"
+        file.write_text(config)
         command = [sys.executable, "-m", "embedded", "serve", "--no-netboot"]
         command += ["--state-dir", str(state), "--listen", f"127.0.0.1:{port}"]
+        command += ["--config-file", str(file)]
         command += ["--log-file", str(Path(folder) / "service.log")]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         try:

@@ -1,0 +1,177 @@
+"""One API and several conductors as processes of their own: what was accepted is done, and
+what was refused is not, whoever is killed.
+
+They share an sqlite file: the database is not what is tried here.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from cluster.engine import HOST
+from cluster.rabbitmq import RabbitMQ
+from cluster.role import Role
+from tests.integration.bus.conftest import free_ports, until
+
+VERSION = {"X-OpenStack-Ironic-API-Version": "1.90"}
+NODES = 24
+
+
+class Site:
+    """The processes, and a client of the API."""
+
+    def __init__(self, place: Path, broker: RabbitMQ) -> None:
+        self._place = place
+        self._broker = broker
+        self._port = free_ports(8)
+        self._made: list[Role] = []
+        place.mkdir()
+        self.api = self._role("api", "api", self._port)
+        self.conductors = [
+            self._role(f"conductor-{n}", "conductor", self._port + n) for n in (1, 2)
+        ]
+
+    def start(self) -> None:
+        for role in (self.api, *self.conductors):
+            role.start()
+
+    def stop(self) -> None:
+        for role in reversed(self._made):
+            role.stop()
+
+    def ask(self, method: str, path: str, body: Any = None) -> requests.Response:
+        return requests.request(
+            method, f"{self.api.url}{path}", json=body, headers=VERSION, timeout=30
+        )
+
+    def nodes(self, count: int) -> list[str]:
+        """New nodes, managed."""
+        made = []
+        for _ in range(count):
+            reply = self.ask("POST", "/v1/nodes", {"driver": "fake-hardware"})
+            made.append(reply.json()["uuid"])
+            until(lambda uuid=made[-1]: self.provision(uuid, "manage") == 202, 30)
+        until(lambda: self.states(made) == {"manageable"}, 30)
+        return made
+
+    def states(self, uuids: Sequence[str]) -> set[str]:
+        found = self.ask("GET", "/v1/nodes?fields=uuid,provision_state&limit=1000").json()
+        return {n["provision_state"] for n in found["nodes"] if n["uuid"] in uuids}
+
+    def provision(self, uuid: str, target: str) -> int:
+        reply = self.ask("PUT", f"/v1/nodes/{uuid}/states/provision", {"target": target})
+        return reply.status_code
+
+    def reboot(self, uuid: str) -> requests.Response:
+        return self.ask("PUT", f"/v1/nodes/{uuid}/states/power", {"target": "rebooting"})
+
+    def operations(self, uuid: str, verb: str) -> list[dict[str, Any]]:
+        reply = self.ask("GET", f"/v1/nodes/{uuid}/operations").json()
+        return [one for one in reply["operations"] if one["verb"] == verb]
+
+    def _role(self, name: str, role: str, port: int) -> Role:
+        options: dict[str, dict[str, object]] = {
+            "DEFAULT": {"host": name, "transport_url": self._broker.url},
+            "database": {"connection": f"sqlite:///{self._place}/shared.sqlite"},
+            "bus": {"signing_key": "a long random text"},
+            "conductor": {"heartbeat_interval": 1, "heartbeat_timeout": 5},
+        }
+        if role != "api":
+            options["serve"] = {"monitor_listen": f"{HOST}:{port}"}
+        self._made.append(Role(self._place / name, port, name, role, options))
+        return self._made[-1]
+
+
+@pytest.fixture
+def site(place: Path, broker: RabbitMQ, request: pytest.FixtureRequest) -> Iterator[Site]:
+    made = Site(place / request.node.name[:40], broker)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+
+
+def test_while_the_broker_is_away_reads_work_and_verbs_say_why_they_do_not(
+    site: Site, broker: RabbitMQ
+) -> None:
+    uuid = site.nodes(1)[0]
+    broker.kill()
+    waits = []
+    for _ in range(4):
+        began = time.monotonic()
+        reply = site.reboot(uuid)
+        waits.append(time.monotonic() - began)
+        assert reply.status_code == 503
+        assert "message bus" in reply.text
+    assert waits[0] < 5
+    assert max(waits[1:]) < 1
+    began = time.monotonic()
+    assert site.states([uuid]) == {"manageable"}
+    assert time.monotonic() - began < 1
+    broker.start()
+    until(lambda: site.reboot(uuid).status_code == 202, 20)
+    # None of those that were refused was done after all.
+    assert len(site.operations(uuid, "rebooting")) == 1
+
+
+def test_a_verb_is_done_once_if_accepted_and_not_at_all_if_refused_whoever_is_killed(
+    site: Site,
+) -> None:
+    uuids = site.nodes(NODES)
+    stop = threading.Event()
+
+    def trouble() -> None:
+        turn = 0
+        while not stop.wait(0.3):
+            victim = site.conductors[turn % 2]
+            victim.kill()
+            victim.start()
+            turn += 1
+
+    def ask(uuid: str) -> tuple[str, int]:
+        return uuid, site.provision(uuid, "provide")
+
+    killer = threading.Thread(target=trouble)
+    killer.start()
+    try:
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            answers = dict(pool.map(ask, uuids))
+    finally:
+        stop.set()
+        killer.join()
+    for uuid, status in answers.items():
+        assert status in (202, 503)
+        assert len(site.operations(uuid, "provide")) == (status == 202)
+    accepted = [uuid for uuid, status in answers.items() if status == 202]
+    assert accepted
+    until(lambda: site.states(accepted) == {"available"}, 60)
+
+
+def test_a_conductor_that_is_asked_to_stop_refuses_nothing_and_loses_nothing(site: Site) -> None:
+    uuids = site.nodes(NODES)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(site.provision, uuid, "provide") for uuid in uuids]
+        site.conductors[0].stop()
+        assert {one.result() for one in asked} == {202}
+    until(lambda: site.states(uuids) == {"available"}, 60)
+
+
+def test_without_a_conductor_a_verb_is_refused_at_once(site: Site) -> None:
+    uuid = site.nodes(1)[0]
+    for conductor in site.conductors:
+        conductor.kill()
+    # As soon as the broker has seen that they are gone.
+    until(lambda: "No conductor is running" in site.reboot(uuid).text, 15)
+    began = time.monotonic()
+    assert site.reboot(uuid).status_code == 503
+    assert time.monotonic() - began < 2
+    assert site.operations(uuid, "rebooting") == []
