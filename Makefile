@@ -1,16 +1,22 @@
 # Every chore has a name here; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help install run demo check test e2e bench docs dist clean format
+.PHONY: help install run demo cluster cluster-down check test bus e2e bench docs dist clean format
 
 BIN := .venv/bin
 NODES ?= 1
 BOOT ?= bios
 STATE ?= .state
+CLUSTER ?= /var/lib/drophammer-cluster
 PYTEST := $(BIN)/python -m pytest
+TESTS := tests/contract tests/functional tests/unit
+
+# Modules and tests are kept as compiled. Each of the workers, and each service that a test
+# starts, would compile all of them.
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## list the chores
-	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | \
-		while IFS="$$(printf '\t')" read -r name what; do printf '  make %-9s %s\n' "$$name" "$$what"; done
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | \
+		while IFS="$$(printf '\t')" read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
 
 install: ## set up only: Debian packages and the virtualenv
 	@bin/setup lab
@@ -23,24 +29,36 @@ demo: ## an empty virtual machine becomes a running system (NODES=3, BOOT=bios|u
 	@bin/setup lab
 	@exec $(BIN)/drophammer demo --nodes $(NODES) --boot $(BOOT)
 
+cluster: ## PostgreSQL, RabbitMQ, 2 APIs behind HAProxy, 3 conductors, netboot, all on loopback
+	@bin/setup cluster
+	@$(BIN)/python -m cluster up --folder $(CLUSTER)
+
+cluster-down: ## end what `make cluster` started and remove its folder
+	@$(BIN)/python -m cluster down --folder $(CLUSTER)
+
 format: ## format the code
 	@bin/setup
 	$(BIN)/ruff format -q .
 	$(BIN)/ruff check -q --fix .
 
-check: ## the inner loop: format, lint, types, imports, unit and functional tests
+check: ## the inner loop: format, lint, types, imports, all tests that are quick
 	@bin/setup lab
 	$(BIN)/ruff format -q --check .
 	$(BIN)/ruff check -q .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m embedded.generated --check
-	$(PYTEST) -q -rs -n 4 --dist loadfile -m "not slow" tests/unit tests/functional tests/contract
+	$(PYTEST) -q -rs -n 4 --dist loadfile --no-loadscope-reorder -m "not slow" $(TESTS)
 
-test: check ## everything: the inner loop, packaging and booted machines
-	$(PYTEST) -q tests/integration
+test: check ## everything: the inner loop with what is slow, packaging, booted machines
+	$(PYTEST) -q tests/integration/test_wheel.py
 	$(PYTEST) -q -m slow tests/contract
+	$(PYTEST) -q -n 2 --dist loadfile -m slow tests/functional tests/unit
 	$(PYTEST) -q -rs -m e2e tests/e2e
+
+bus: ## the bus over a real RabbitMQ that is killed, stopped and cut off
+	@bin/setup cluster
+	$(PYTEST) -q -rs tests/integration/bus
 
 e2e: ## only the tests that boot machines
 	@bin/setup lab
@@ -60,3 +78,4 @@ dist: ## build wheel and sdist into dist/
 
 clean: ## remove what was built, the state of `make run` and the caches
 	rm -rf .venv .state .cache build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
