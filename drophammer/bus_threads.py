@@ -5,7 +5,13 @@ Whoever needs it imports it from here. The standard library is not patched.
 
 from __future__ import annotations
 
-from oslo_service import backend
+import sys
+
+# futurist, below oslo.messaging, loads eventlet wherever it is installed. Loaded, it warns at
+# every fork of the process for as long as that lives, and takes 18 MB.
+sys.modules.setdefault("eventlet", None)  # type: ignore[arg-type]
+
+from oslo_service import backend  # noqa: E402
 
 backend.init_backend(backend.BackendType.THREADING)
 

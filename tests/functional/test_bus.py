@@ -120,7 +120,8 @@ except Unsupported:
     pass
 bus.cast("conductor", "hear")
 assert Endpoint.heard.wait(5)
-import time, socket
+import time, socket, sys
+assert sys.modules["eventlet"] is None
 assert "eventlet" not in getattr(time.sleep, "__module__", "")
 assert "eventlet" not in socket.socket.__module__
 served.stop(); bus.close()
