@@ -8,7 +8,7 @@ BOOT ?= bios
 STATE ?= .state
 CLUSTER ?= /var/lib/drophammer-cluster
 PYTEST := $(BIN)/python -m pytest
-TESTS := tests/contract tests/functional tests/unit
+TESTS := tests/chaos tests/contract tests/functional tests/unit
 
 # Modules and tests are kept as compiled. Each of the workers, and each service that a test
 # starts, would compile all of them.
@@ -59,6 +59,10 @@ test: check ## everything: the inner loop with what is slow, packaging, booted m
 bus: ## the bus over a real RabbitMQ that is killed, stopped and cut off
 	@bin/setup cluster
 	$(PYTEST) -q -rs tests/integration/bus
+
+chaos: ## ten minutes of it: a cluster whose parts are killed, stopped and cut off at random
+	@bin/setup cluster
+	$(BIN)/python -m tests.chaos
 
 e2e: ## only the tests that boot machines
 	@bin/setup lab

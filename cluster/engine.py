@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -32,9 +33,11 @@ class Engine:
     user: ClassVar[str] = ""
     package: ClassVar[str]
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, *, listen: str = HOST) -> None:
         self.folder = folder
         self.port = port
+        # Loopback or 0.0.0.0, where it is to be found under several addresses.
+        self.listen = listen
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -54,6 +57,11 @@ class Engine:
 
     def start(self) -> None:
         """Start it and wait until it answers. Raises Unavailable with its last words."""
+        self.launch()
+        self._await_answer()
+
+    def launch(self) -> None:
+        """Start it, and leave it at that."""
         self._make_folder()
         self.prepare()
         log = (self.folder / "output.log").open("ab")
@@ -76,7 +84,6 @@ class Engine:
         finally:
             log.close()
         processes.record(self.folder / "process.json", self._process.pid)
-        self._await_answer()
 
     def stop(self) -> None:
         """End it in good order; by force when that takes too long."""
@@ -100,8 +107,11 @@ class Engine:
         self.after_end()
 
     def pause(self) -> None:
-        """Freeze it: connections stay open and nothing comes back."""
+        """Freeze it: connections stay open and nothing comes back, not even what was under way."""
         self._signal(signal.SIGSTOP)
+        if self._process is not None:
+            pids = (self._process.pid, *processes.descendants(self._process.pid))
+            wait_for(lambda: not any(map(_moves, pids)), STOP_SECONDS, self._last_words)
 
     def resume(self) -> None:
         """Let it go on."""
@@ -170,8 +180,12 @@ class Engine:
         self.folder.chmod(0o700)
 
     def _signal(self, number: int) -> None:
-        if self._process is not None and self._process.poll() is None:
-            os.killpg(self._process.pid, number)
+        if self._process is None or self._process.poll() is not None:
+            return
+        # PostgreSQL's servers of one client each are in groups of their own.
+        for pid in (*processes.descendants(self._process.pid), self._process.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def _await_answer(self) -> None:
         wait_for(self._ready, READY_SECONDS, self._last_words)
@@ -193,6 +207,15 @@ def wait_for(ready: Callable[[], bool], seconds: float, words: Callable[[], str]
         if time.monotonic() > end:
             raise Unavailable(words())
         time.sleep(0.05)
+
+
+def _moves(pid: int) -> bool:
+    """Whether any thread of a process has not been stopped yet, which it may be a little later."""
+    for path in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with contextlib.suppress(OSError):
+            if path.read_text().rpartition(")")[2].split()[0] not in "TZX":
+                return True
+    return False
 
 
 def port_is_open(port: int) -> bool:

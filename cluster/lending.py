@@ -47,10 +47,10 @@ def run(names: Sequence[str], command: Sequence[str]) -> int:
 
 def _engine(name: str, folder: Path) -> Engine:
     if name == "postgresql":
-        return PostgreSQL(folder, _free_ports(1), durable=False)
+        return PostgreSQL(folder, free_ports(1), durable=False)
     if name == "mariadb":
-        return MariaDB(folder, _free_ports(1), durable=False)
-    return RabbitMQ(folder, _free_ports(3))
+        return MariaDB(folder, free_ports(1), durable=False)
+    return RabbitMQ(folder, free_ports(3))
 
 
 def _told(engine: Engine) -> dict[str, str]:
@@ -60,7 +60,7 @@ def _told(engine: Engine) -> dict[str, str]:
     return {DATABASE: engine.url}
 
 
-def _free_ports(count: int) -> int:
+def free_ports(count: int) -> int:
     """The first of some ports in a row that nobody listens on."""
     while True:
         first = random.randrange(20000, 32000)

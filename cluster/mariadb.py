@@ -17,8 +17,10 @@ class MariaDB(Engine):
     user = "mysql"
     package = "mariadb-server"
 
-    def __init__(self, folder: Path, port: int, *, durable: bool = True) -> None:
-        super().__init__(folder, port)
+    def __init__(
+        self, folder: Path, port: int, *, durable: bool = True, listen: str = HOST
+    ) -> None:
+        super().__init__(folder, port, listen=listen)
         self._durable = durable
 
     @property
@@ -46,7 +48,7 @@ class MariaDB(Engine):
         return (
             "/usr/sbin/mariadbd",
             *("--no-defaults", f"--datadir={self.folder / 'data'}"),
-            *(f"--socket={self._socket}", f"--bind-address={HOST}", f"--port={self.port}"),
+            *(f"--socket={self._socket}", f"--bind-address={self.listen}", f"--port={self.port}"),
             *("--skip-name-resolve", "--max-connections=400", "--innodb-buffer-pool-size=256M"),
             *("--character-set-server=utf8mb4", "--collation-server=utf8mb4_bin"),
             # What a reader sees is the last commit, as with the other engines.
@@ -57,12 +59,12 @@ class MariaDB(Engine):
     def answers(self) -> bool:
         """Ready, and with a user and a database for Drophammer."""
         password = (self.folder / "password").read_text()
+        user = f"drophammer@'{HOST if self.listen == HOST else '%'}'"
         try:
             self.sql(
                 "CREATE DATABASE IF NOT EXISTS drophammer; "
-                "CREATE USER IF NOT EXISTS drophammer@'127.0.0.1' "
-                f"IDENTIFIED BY '{password}'; "
-                "GRANT ALL ON *.* TO drophammer@'127.0.0.1'"
+                f"CREATE USER IF NOT EXISTS {user} IDENTIFIED BY '{password}'; "
+                f"GRANT ALL ON *.* TO {user}"
             )
         except DrophammerError:
             return False

@@ -22,9 +22,15 @@ class PostgreSQL(Engine):
     stop_signal = signal.SIGINT
 
     def __init__(
-        self, folder: Path, port: int, *, durable: bool = True, connections: int = 400
+        self,
+        folder: Path,
+        port: int,
+        *,
+        durable: bool = True,
+        connections: int = 400,
+        listen: str = HOST,
     ) -> None:
-        super().__init__(folder, port)
+        super().__init__(folder, port, listen=listen)
         self._durable = durable
         self._connections = connections
 
@@ -47,10 +53,13 @@ class PostgreSQL(Engine):
             *("-D", str(self.folder / "data"), "-U", "drophammer", "--pwfile", str(secret)),
             *("-A", "scram-sha-256", "-E", "UTF8", "--no-sync"),
         )
+        if self.listen != HOST:
+            with (self.folder / "data" / "pg_hba.conf").open("a") as file:
+                file.write("host all all 0.0.0.0/0 scram-sha-256\n")
 
     def command(self) -> Sequence[str]:
         settings = {
-            "listen_addresses": HOST,
+            "listen_addresses": self.listen,
             "port": self.port,
             "unix_socket_directories": self.folder,
             "max_connections": self._connections,

@@ -37,7 +37,7 @@ class RabbitMQ(Engine):
         (self.folder / "enabled_plugins").write_text("[].\n")
         (self.folder / "env.conf").write_text("")
         (self.folder / "rabbitmq.conf").write_text(
-            f"listeners.tcp.default = {HOST}:{self.port}\n"
+            f"listeners.tcp.default = {self.listen}:{self.port}\n"
             "default_user = drophammer\n"
             f"default_pass = {self._password}\n"
             "loopback_users = none\n"

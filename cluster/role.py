@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from cluster.engine import HOST, Engine
 
@@ -13,12 +14,24 @@ Options = Mapping[str, Mapping[str, object]]
 
 
 class Role(Engine):
-    """``roles``: as for ``--role``. ``port`` is the API's, or where /metrics and /readyz are."""
+    """``roles``: as for ``--role``. ``port`` is the API's, or where /metrics and /readyz are.
+
+    ``variables`` are of its environment.
+    """
 
     package = "nothing; run this from the checkout's virtualenv"
 
-    def __init__(self, folder: Path, port: int, name: str, roles: str, options: Options) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        port: int,
+        name: str,
+        roles: str,
+        options: Options,
+        variables: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         super().__init__(folder, port)
+        self._variables = variables
         self.name = name  # type: ignore[misc]
         self.roles = roles
         self._options = options
@@ -43,4 +56,4 @@ class Role(Engine):
         )
 
     def environment(self) -> Mapping[str, str]:
-        return {"PYTHONPATH": str(_CHECKOUT)}
+        return {"PYTHONPATH": str(_CHECKOUT), **self._variables}

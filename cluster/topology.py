@@ -22,7 +22,12 @@ Options = dict[str, dict[str, object]]
 
 @dataclass(frozen=True)
 class Plan:
-    """``options``: what every process has in its configuration besides its own."""
+    """``options``: what every process has in its configuration besides its own.
+
+    ``more``: and what a process has that is alone in it, by its name. ``listen``: where the
+    engines do; ``seen_at``: under which address a process finds them. ``variables``: what is in
+    the environment of a process.
+    """
 
     folder: Path
     first_port: int = FIRST_PORT
@@ -31,6 +36,10 @@ class Plan:
     database: str = "postgresql"
     durable: bool = True
     options: Options = field(default_factory=dict)
+    more: dict[str, Options] = field(default_factory=dict)
+    listen: str = HOST
+    seen_at: dict[str, str] = field(default_factory=dict)
+    variables: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 class Cluster:
@@ -41,9 +50,9 @@ class Cluster:
         folder, port = plan.folder, plan.first_port
         database = {"postgresql": PostgreSQL, "mariadb": MariaDB}[plan.database]
         self.database: PostgreSQL | MariaDB = database(
-            folder / plan.database, port + _DATABASE, durable=plan.durable
+            folder / plan.database, port + _DATABASE, durable=plan.durable, listen=plan.listen
         )
-        self.broker = RabbitMQ(folder / "rabbitmq", port + _RABBIT)
+        self.broker = RabbitMQ(folder / "rabbitmq", port + _RABBIT, listen=plan.listen)
         self.apis = [port + _API + number for number in range(plan.apis)]
         self.balancer = HAProxy(folder / "haproxy", port, self.apis)
         self.roles: list[Role] = []
@@ -96,13 +105,18 @@ class Cluster:
         ]
 
     def _role(self, name: str, role: str, port: int, own: Options) -> Role:
+        plan = self.plan
+        broker, database = (
+            url.replace(f"@{HOST}:", f"@{plan.seen_at.get(name, HOST)}:")
+            for url in (self.broker.url, self.database.url)
+        )
         options: Options = {
-            "DEFAULT": {"host": name, "transport_url": self.broker.url},
-            "database": {"connection": self.database.url.replace("%", "%%")},
+            "DEFAULT": {"host": name, "transport_url": broker},
+            "database": {"connection": database.replace("%", "%%")},
             "serve": {} if role == "api" else {"monitor_listen": f"{HOST}:{port}"},
             "conductor": {"ramdisk_api_url": self.url},
         }
-        for more in (self.plan.options, own):
+        for more in (plan.options, own, plan.more.get(name, {})):
             for group, values in more.items():
                 options[group] = {**options.get(group, {}), **values}
-        return Role(self.plan.folder / name, port, name, role, options)
+        return Role(plan.folder / name, port, name, role, options, plan.variables.get(name, {}))

@@ -24,7 +24,7 @@ from conductor.steps import CONDUCTOR_STEPS, RESERVED_STEPS, agent_step, runs_on
 from conductor.task import Task
 from conductor.wish import own
 from conductor.workers import RETRY_SECONDS, Workers
-from drophammer import operations, states, trace
+from drophammer import operations, outage, states, trace
 from drophammer.errors import (
     DrophammerError,
     LeaseLost,
@@ -95,8 +95,8 @@ class Runner:
                 function(task)
         except LeaseLost as lost:
             LOG.warning("node %s: %s", task.node.uuid, lost.message)
-        except Exception:
-            LOG.exception("node %s: work was interrupted", task.node.uuid)
+        except Exception as error:
+            outage.log(LOG, error, "node %s: work was interrupted", task.node.uuid)
             self.give_back(task)
 
     def _nudged(self, task_of: Callable[[], Task | None]) -> None:

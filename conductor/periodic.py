@@ -13,7 +13,7 @@ from conductor.flows import Runner
 from conductor.presence import Presence
 from conductor.sweeps import Sweeps
 from conductor.toolbox import Toolbox
-from drophammer import allocations, events, history
+from drophammer import allocations, events, history, outage
 
 LOG = logging.getLogger(__name__)
 CUT_BATCH = 500
@@ -112,5 +112,5 @@ class Periodic:
         # Whatever happened, the next beat must come: without it all work here is lost.
         try:
             chore()
-        except Exception:
-            LOG.exception("a chore of the conductor did not work this time")
+        except Exception as error:
+            outage.log(LOG, error, "a chore of the conductor did not work this time")

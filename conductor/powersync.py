@@ -21,7 +21,7 @@ from conductor import announce, placement, report
 from conductor.drivers.registry import Driver
 from conductor.powerverdict import Answer, Verdicts
 from conductor.toolbox import Toolbox
-from drophammer import conductors, powerstates
+from drophammer import conductors, outage, powerstates
 from drophammer.errors import DrophammerError, HardwareError
 from drophammer.model import Node
 
@@ -74,8 +74,8 @@ class PowerSync:
             due = time.monotonic() + seconds
             try:
                 go()
-            except Exception:
-                LOG.exception("a round of the power sync did not work this time")
+            except Exception as error:
+                outage.log(LOG, error, "a round of the power sync did not work this time")
 
     def _round(self, *, failed: bool) -> None:
         settings, store = self._box.settings, self._box.store

@@ -13,7 +13,9 @@ import errno
 import os
 from typing import TYPE_CHECKING, Any
 
-from drophammer import masking, states
+from sqlalchemy.exc import SQLAlchemyError
+
+from drophammer import masking, outage, states
 from drophammer.errors import (
     AgentError,
     AgentUnreachable,
@@ -141,6 +143,9 @@ def power_failure(
 
 def unexpected(what: str, error: Exception, key: str) -> str:
     """For errors that nobody foresaw. What they say themselves is for the log, under ``key``."""
+    known_outage = outage.told(error) if isinstance(error, SQLAlchemyError) else None
+    if known_outage is not None:
+        return f"{what} failed: {known_outage.message}"
     code = error.errno if isinstance(error, OSError) else None
     known = code in errno.errorcode
     said = f" (the operating system: {os.strerror(code or 0)})" if known else ""

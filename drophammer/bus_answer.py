@@ -75,7 +75,7 @@ def answer(
     except errors.DrophammerError as error:
         return _error(error)
     except Exception as error:
-        LOG.exception("bus method %s failed unexpectedly", method)
+        outage.log(LOG, error, "bus method %s failed", method)
         known = outage.told(error) if isinstance(error, SQLAlchemyError) else None
         text = f"The service failed unexpectedly in {method}; its log has the details."
         return _error(known or errors.DrophammerError(text))

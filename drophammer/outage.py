@@ -7,6 +7,7 @@ is not known; to try again is right either way.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from typing import Any
 
@@ -78,6 +79,16 @@ _FIT = (
     "A value is longer or larger than the database can hold, or has characters in it that it "
     "cannot keep."
 )
+
+
+def log(logger: logging.Logger, error: Exception, text: str, *values: object) -> None:
+    """Log that something did not work: in a line for an outage, else with the traceback."""
+    known = told(error) if isinstance(error, SQLAlchemyError) else None
+    if known is None:
+        logger.error(text, *values, exc_info=error)
+        return
+    cause = " ".join(str(getattr(error, "orig", None) or error).split())
+    logger.warning(f"{text}: %s (%s)", *values, known.message, cause)
 
 
 def told(error: SQLAlchemyError) -> DrophammerError | None:

@@ -6,6 +6,7 @@ the start time that the kernel keeps it names one process for good.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -71,6 +72,22 @@ def recorded(path: Path) -> Process | None:
     except (ValueError, KeyError, TypeError):
         # A half-written file of a crash; its process is found by other means.
         return None
+
+
+def descendants(pid: int) -> list[int]:
+    """The ids of a process' children, their children and so on, as they are now."""
+    children: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            # The second field is a name, which may hold anything.
+            parent = int(path.read_text().rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(path.parent.name))
+    found, left = [], [pid]
+    while left:
+        below = children.get(left.pop(), [])
+        found += below
+        left += below
+    return found
 
 
 def started_at(pid: int) -> int | None:

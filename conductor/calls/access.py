@@ -16,7 +16,7 @@ from conductor.flows import Runner
 from conductor.task import Task
 from conductor.toolbox import Toolbox
 from conductor.workers import Workers
-from drophammer import events, history, purposes, states
+from drophammer import events, history, outage, purposes, states
 from drophammer.errors import (
     Conflict,
     DrophammerError,
@@ -144,7 +144,7 @@ class NodeCalls:
         except DrophammerError as error:
             values = {"last_error": self._report(node, lease, error)}
         except Exception as error:
-            LOG.exception("node %s: %s failed unexpectedly", node.uuid, lease.purpose)
+            outage.log(LOG, error, "node %s: %s failed unexpectedly", node.uuid, lease.purpose)
             text = report.unexpected(f"'{lease.purpose}'", error, f"node {node.uuid}")
             values = {"last_error": self._report(node, lease, text)}
         finally:
@@ -159,9 +159,9 @@ class NodeCalls:
                     self._tell_error(session, node, lease.purpose, values["last_error"])
         except LeaseLost:
             LOG.warning("node %s: lost the lease for '%s'", node.uuid, lease.purpose)
-        except SQLAlchemyError:
+        except SQLAlchemyError as error:
             # As long as this process lives it renews its leases: this one must not stay.
-            LOG.exception("node %s: could not be given back; trying again", node.uuid)
+            outage.log(LOG, error, "node %s: could not be given back; trying again", node.uuid)
             seconds = self._box.settings.retry_seconds
             self._workers.later(seconds, self._give_back, lease, node, values)
             return

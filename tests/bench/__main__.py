@@ -10,7 +10,20 @@ import runpy
 import sys
 import time
 
-NAMES = ("api", "scale", "store", "stages", "life", "beats", "sync", "waits", "ipmi_pool")
+NAMES = (
+    "api",
+    "scale",
+    "store",
+    "stages",
+    "life",
+    "beats",
+    "sync",
+    "waits",
+    "ipmi_pool",
+    "growth",
+    "failover",
+    "crowd",
+)
 
 
 def main() -> None:

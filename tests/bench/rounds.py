@@ -15,7 +15,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
 from tests.bench.client import Client
-from tests.bench.servers import Server, ours, peer
+from tests.bench.servers import Server, ours, peer, spread
 
 
 @dataclass
@@ -85,12 +85,19 @@ def add_options(parser: argparse.ArgumentParser, version: str) -> None:
     parser.add_argument("--peer-pids", metavar="COMMAND", help="prints a line per process of it")
     parser.add_argument("--api-version", default=version)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--engine",
+        choices=["postgresql", "mariadb"],
+        help="ours as an API and conductors, with this database and RabbitMQ",
+    )
+    parser.add_argument("--conductors", type=int, default=1, help="of ours, with --engine")
 
 
 @contextmanager
 def compared(options: argparse.Namespace, config: str) -> Iterator[list[Subject]]:
     """Our own service with ``config``, and the peer when one is named."""
-    with ours(config=config) as server:
+    alone = None if options.engine else ours(config=config)
+    with alone or spread(options.engine, options.conductors, config) as server:
         servers = [server]
         if options.peer:
             servers.append(peer(options.peer, options.peer_pids))

@@ -5,6 +5,7 @@ What they use is read from /proc, so a peer in any language is measured alike.
 
 from __future__ import annotations
 
+import configparser
 import os
 import shlex
 import socket
@@ -19,18 +20,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from cluster.lending import free_ports
+from cluster.topology import Cluster, Plan
+
 TICKS = os.sysconf("SC_CLK_TCK")
 START_SECONDS = 60
+# From the first port of a cluster to its last.
+CLUSTER_PORTS = 64
 
 
 @dataclass(frozen=True)
 class Server:
-    """Where it answers, and which processes it is (none known: its CPU is not told)."""
+    """Where it answers, and which processes it is (none known: its CPU is not told).
+
+    ``database`` is its URL, for whoever fills it beforehand.
+    """
 
     name: str
     host: str
     port: int
     pids: Callable[[], list[int]]
+    database: str = ""
 
     def cpu(self) -> float:
         """CPU seconds that its processes have used so far."""
@@ -72,16 +82,49 @@ def ours(state_dir: Path | None = None, config: str = "") -> Iterator[Server]:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         try:
             _wait(f"http://127.0.0.1:{port}/v1/drivers", process)
-            yield Server("ours", "127.0.0.1", port, lambda: [process.pid])
+            url = f"sqlite:///{state}/drophammer.sqlite"
+            yield Server("ours", "127.0.0.1", port, lambda: [process.pid], url)
         finally:
             process.terminate()
             process.wait(20)
 
 
-def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
-    """Until its conductor has told which drivers it has."""
+def settings(config: str) -> dict[str, dict[str, object]]:
+    """The options of a configuration file's text, by group."""
+    told = configparser.ConfigParser(interpolation=None)
+    told.read_string(config)
+    return {group: dict(told[group]) for group in told.sections()}
+
+
+@contextmanager
+def spread(database: str, conductors: int, config: str = "") -> Iterator[Server]:
+    """One API and some conductors on RabbitMQ and that database, all started for it.
+
+    The CPU and memory of the engines are nobody's: another server uses its own.
+    """
+    options = settings(config)
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        cluster = Cluster(
+            Plan(Path(folder), free_ports(CLUSTER_PORTS), 1, conductors, database, options=options)
+        )
+        try:
+            cluster.start()
+            roles = [one for one in cluster.roles if one.roles in ("api", "conductor")]
+            [port] = [one.port for one in roles if one.roles == "api"]
+            _wait(f"http://127.0.0.1:{port}/v1/drivers")
+            url = cluster.database.url
+            yield Server(
+                "ours", "127.0.0.1", port, lambda: [one.pid for one in roles if one.pid], url
+            )
+        finally:
+            cluster.stop()
+
+
+def _wait(url: str, process: subprocess.Popen[bytes] | None = None) -> None:
+    """Until a conductor has told which drivers it has."""
     end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end and process.poll() is None:
+    while time.monotonic() < end and (process is None or process.poll() is None):
         try:
             with urllib.request.urlopen(url, timeout=5) as answer:
                 if b"fake-hardware" in answer.read():
@@ -89,10 +132,11 @@ def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
         except OSError:
             pass
         time.sleep(0.1)
-    raise SystemExit(f"the service did not come up: {shlex.join(map(str, process.args))}")
+    raise SystemExit(f"the service did not come up: nothing at {url}")
 
 
 def _free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
