@@ -143,6 +143,13 @@ def _free_port() -> int:
 
 
 def _cpu(pid: int) -> float:
+    try:
+        return _used(pid)
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0  # It was listed and has ended since: somebody's helper.
+
+
+def _used(pid: int) -> float:
     user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
     return (int(user) + int(system)) / TICKS
 
