@@ -1,11 +1,12 @@
 # Every chore has a name here; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help install run demo cluster cluster-down check test bus e2e bench docs dist clean format
+.PHONY: help install run demo cluster cluster-down check test suite integration chaos e2e bench docs dist clean format
 
 BIN := .venv/bin
 NODES ?= 1
 BOOT ?= bios
 STATE ?= .state
+ENGINES ?= postgresql rabbitmq
 CLUSTER ?= /var/lib/drophammer-cluster
 PYTEST := $(BIN)/python -m pytest
 TESTS := tests/chaos tests/contract tests/functional tests/unit
@@ -54,11 +55,19 @@ test: check ## everything: the inner loop with what is slow, packaging, booted m
 	$(PYTEST) -q tests/integration/test_wheel.py
 	$(PYTEST) -q -m slow tests/contract
 	$(PYTEST) -q -n 2 --dist loadfile -m slow tests/functional tests/unit
+	$(MAKE) suite integration
+	$(PYTEST) -q -rs -m slow tests/chaos
 	$(PYTEST) -q -rs -m e2e tests/e2e
 
-bus: ## the bus over a real RabbitMQ that is killed, stopped and cut off
+suite: ## the functional tests on ENGINES="postgresql rabbitmq" or "mariadb rabbitmq"
 	@bin/setup cluster
-	$(PYTEST) -q -rs tests/integration/bus
+	$(BIN)/python -m cluster with $(ENGINES) -- \
+		$(PYTEST) -q -n 2 --dist loadfile -m "not slow" tests/functional
+
+integration: ## engines that are killed, stopped, cut off and full; two versions beside each other
+	@bin/setup cluster
+	$(PYTEST) -q -rs -n 3 --dist loadfile tests/integration/bus tests/integration/database \
+		tests/integration/upgrade
 
 chaos: ## ten minutes of it: a cluster whose parts are killed, stopped and cut off at random
 	@bin/setup cluster

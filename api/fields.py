@@ -53,6 +53,8 @@ LINKS: dict[str, Any] = {"type": "array", "items": LINK}
 
 
 _NUMBER = re.compile(r"-?[0-9]{1,18}")
+# From here on a float no longer tells one whole number from the next.
+_EXACT = 2**53
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class Field:
     def meant(self, value: Any) -> Any:
         """What a client meant: command lines send yes, no and numbers as texts."""
         if not isinstance(value, str):
-            return value
+            return _whole(value, self.schema)
         kinds = self.schema.get("type", ())
         kinds = (kinds,) if isinstance(kinds, str) else kinds
         if "boolean" in kinds:
@@ -94,6 +96,19 @@ class Field:
     def reads(self) -> tuple[str, ...]:
         """The columns needed to show it."""
         return (self.name,) if self.columns is None else self.columns
+
+
+def _whole(value: Any, schema: Mapping[str, Any]) -> Any:
+    """The value with 1.0 as 1 where an integer is due: to JSON these are one number."""
+    if isinstance(value, float):
+        due = "integer" in schema.get("type", ()) and abs(value) < _EXACT and value.is_integer()
+        return int(value) if due else value
+    if isinstance(value, list) and "items" in schema:
+        return [_whole(item, schema["items"]) for item in value]
+    if isinstance(value, dict) and "properties" in schema:
+        known = schema["properties"]
+        return {name: _whole(inner, known.get(name, {})) for name, inner in value.items()}
+    return value
 
 
 class Table:

@@ -10,7 +10,7 @@ from typing import Any
 
 from api.names import check_name
 from api.patch import Step
-from drophammer import states
+from drophammer import states, steppriorities
 from drophammer.bootspec import check_file_url, check_parameters
 from drophammer.errors import Conflict, Forbidden, Invalid
 from drophammer.identity import normal_uuid
@@ -40,6 +40,8 @@ def normalised(values: Mapping[str, Any], version: int) -> dict[str, Any]:
         result["conductor_group"] = result["conductor_group"].lower()
     for key in ("driver_info", "instance_info"):
         _check_boot_values(key, result.get(key, {}))
+    where = f"driver_info/{steppriorities.NODE_KEY}"
+    steppriorities.of_node(result.get("driver_info", {}), where)
     return result
 
 

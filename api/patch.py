@@ -68,7 +68,8 @@ def apply(steps: list[Step], values: Mapping[str, Any], table: Table) -> dict[st
         elif step.op == "remove":
             touched[step.root] = copy.deepcopy(table.fields[step.root].default)
         else:
-            touched[step.root] = table.fields[step.root].meant(step.value)
+            touched[step.root] = step.value
+    touched = {root: table.fields[root].meant(value) for root, value in touched.items()}
     # Many small steps may build what one body may not.
     bodies.check_depth(touched)
     return touched

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import or_, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import or_, select
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from conductor import entries, report
@@ -22,7 +22,7 @@ from conductor.toolbox import Toolbox
 from conductor.wish import Wish
 from drophammer import operations, purposes, trace
 from drophammer.bus_answer import asked
-from drophammer.errors import DrophammerError, Unavailable
+from drophammer.errors import DrophammerError, LeaseLost, Unavailable
 from drophammer.model import Node, Operation
 
 LOG = logging.getLogger(__name__)
@@ -30,6 +30,20 @@ LOG = logging.getLogger(__name__)
 _REPLACING = ("delete", "service")
 
 Check = Callable[[Node], dict[str, Any]]
+# A power request replaces one that is under way: nobody should have to sit a soft one out.
+# The fence keeps the worker of the old one from writing and from switching. Whoever holds
+# the node for something else keeps it: two must not talk to one controller.
+_POWER_UNDER_WAY = (
+    select(Operation.id)
+    .where(
+        Operation.id == Node.operation_id,
+        Operation.flow == "power",
+        Operation.finished_at.is_(None),
+        or_(Node.lease_purpose == Operation.verb, Node.lease_purpose.in_(purposes.TAKING_UP)),
+    )
+    .correlate(Node)
+    .exists()
+)
 
 
 def begin(
@@ -41,18 +55,20 @@ def begin(
     event: str | None,
     request: dict[str, Any],
     check: Check,
+    unsure: Callable[[Task], None] = lambda task: None,
 ) -> Task:
     """Take the node and start an operation on it.
 
     ``check(node)`` raises when the node may not start this, and returns columns to
     be written with the start. It sees the node under the lease, as the plan does.
+    ``unsure`` is given what may have begun or not, when the database cannot say.
     """
     store = box.store
     asking = asked()
-    with store.write() as session:
-        if flow == "power":
-            _take_from_power_operation(session, node_id)
-        lease, node = store.reserve_node(session, node_id, box.holder, verb)
+    task: Task | None = None
+    with _committed(lambda: task, unsure), store.write() as session:
+        takes = _POWER_UNDER_WAY if flow == "power" else None
+        lease, node = store.reserve_node(session, node_id, box.holder, verb, takes=takes)
         # Only now: who has the node's row waits no more, and whoever asked looks at it next.
         now = store.clock.now()
         asking.check(now)
@@ -90,6 +106,35 @@ def begin(
     if event is not None:
         task.log(event)
     return task
+
+
+@contextmanager
+def _committed(
+    task_of: Callable[[], Task | None], unsure: Callable[[Task], None]
+) -> Iterator[None]:
+    """Around the transaction: when the answer to its COMMIT is lost, ask what became of it.
+
+    What stands is gone on with. Nobody else would: as long as this process lives it renews
+    the lease.
+    """
+    try:
+        yield
+    except SQLAlchemyError:
+        task = task_of()
+        if task is None:
+            raise
+        try:
+            task.confirm()
+        except LeaseLost:
+            stands = False
+        except SQLAlchemyError:
+            stands = False
+            unsure(task)
+        else:
+            stands = True
+        if not stands:
+            raise
+        LOG.warning("node %s: the answer to a COMMIT was lost; it stands", task.node.uuid)
 
 
 @contextmanager
@@ -132,30 +177,6 @@ def _unfinished(session: Session, node: Node) -> Operation | None:
         return None
     old = session.get(Operation, node.operation_id)
     return None if old is None or old.finished_at is not None else old
-
-
-def _take_from_power_operation(session: Session, node_id: int) -> None:
-    """A power request replaces one that is under way: nobody should have to sit a soft one out.
-
-    The fence keeps the worker of the old one from writing and from switching. Whoever
-    holds the node for something else keeps it: two must not talk to one controller.
-    """
-    old = (
-        select(Operation.id)
-        .where(
-            Operation.id == Node.operation_id,
-            Operation.flow == "power",
-            Operation.finished_at.is_(None),
-            or_(Node.lease_purpose == Operation.verb, Node.lease_purpose.in_(purposes.TAKING_UP)),
-        )
-        .exists()
-    )
-    session.execute(
-        update(Node)
-        .where(Node.id == node_id, old)
-        .values(lease_owner=None)
-        .execution_options(synchronize_session=False)
-    )
 
 
 def _limit_reached(session: Session, box: Toolbox, node: Node, flow: str) -> Unavailable | None:

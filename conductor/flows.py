@@ -81,7 +81,11 @@ class Runner:
         except LeaseLost:
             pass
         except SQLAlchemyError:
-            self._workers.later(5.0, self.give_back, task)
+            self.give_back_later(task)
+
+    def give_back_later(self, task: Task) -> None:
+        """Release the node when the database may answer again, if it was taken at all."""
+        self._workers.later(task.box.settings.retry_seconds, self.give_back, task)
 
     def guarded(self, task: Task, function: Callable[[Task], None]) -> None:
         """Run something on ``task``; when that is interrupted the node is given back.

@@ -221,6 +221,13 @@ _CONDUCTOR: list[cfg.Opt] = [
         min=1,
         help="Cleanings under way at the same time; a further one gets 503.",
     ),
+    cfg.BoolOpt(
+        "allow_provisioning_in_maintenance",
+        default=True,
+        help="Whether a node in maintenance may be provided, deleted (undeployed), inspected and "
+        "adopted. To deploy, clean, rescue or service it is refused in either case. False does "
+        "not end what is under way when maintenance is set.",
+    ),
     cfg.StrOpt(
         "deploy_kernel",
         help="URL (file:// or http://) of the kernel that nodes boot for deployment, cleaning "

@@ -11,16 +11,24 @@ from drophammer.errors import DrophammerError, Forbidden, InMaintenance, Invalid
 from drophammer.model import Node
 
 _NOT_IN_MAINTENANCE = ("deploy", "rebuild", "clean", "rescue", "unrescue", "service")
+# Nor these, where [conductor] allow_provisioning_in_maintenance is off. What ends work, and
+# what takes a node back into the operator's hands, is possible always.
+_WORK = ("provide", "delete", "inspect", "adopt")
 
 
-def may(node: Node, target: str) -> None:
+def may(node: Node, target: str, *, in_maintenance: bool) -> None:
     """Raise the first thing that refuses the verb."""
-    for _, refusal in refusals(node, target):
+    for _, refusal in refusals(node, target, in_maintenance=in_maintenance):
         raise refusal
 
 
-def refusals(node: Node, target: str) -> Iterator[tuple[str, DrophammerError]]:
-    """All that refuses it: what kind of reason, and the error."""
+def refusals(
+    node: Node, target: str, *, in_maintenance: bool
+) -> Iterator[tuple[str, DrophammerError]]:
+    """All that refuses it: what kind of reason, and the error.
+
+    ``in_maintenance``: whether nodes in maintenance may be provisioned, as far as that ever is.
+    """
     if not states.verb_allowed(target, node.provision_state):
         possible = ", ".join(states.verbs_from(node.provision_state)) or "none; wait for it to end"
         yield (
@@ -31,7 +39,8 @@ def refusals(node: Node, target: str) -> Iterator[tuple[str, DrophammerError]]:
             ),
         )
     event = states.VERBS[target].event
-    if node.maintenance and event in _NOT_IN_MAINTENANCE:
+    barred = _NOT_IN_MAINTENANCE if in_maintenance else (*_NOT_IN_MAINTENANCE, *_WORK)
+    if node.maintenance and event in barred:
         yield (
             "maintenance",
             InMaintenance(

@@ -48,7 +48,7 @@ class Presence:
         """Show that this conductor lives and push out the leases it holds."""
         store, holder = self._box.store, self._box.holder
         self._late = holder.tenure.lapsed() or self._late
-        with holder.tenure.renewal(store.lease_seconds), store.write() as session:
+        with holder.tenure.renewal(store.lease_seconds) as renewed, store.write() as session:
             if not conductors.beat(session, holder.uuid, store.clock.now()):
                 LOG.warning("this conductor was silent for so long that it had been forgotten")
                 self._register(session)
@@ -57,7 +57,7 @@ class Presence:
                 LOG.error("the leases of this conductor ran out: it stood still for too long")
                 store.release_all(session, holder)
             else:
-                store.renew_all(session, holder)
+                renewed |= store.renew_all(session, holder)
         self._late = False
         self._seen = time.monotonic()
 

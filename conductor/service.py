@@ -71,7 +71,7 @@ class Service(NodeCalls):
         hashed = rescuing.hashed(password or "") if verb.event == "rescue" else ""
 
         def check(node: Node) -> dict[str, Any]:
-            may(node, target)
+            self._may(node, target)
             if verb.event == "rescue":
                 return rescuing.with_password(node, password, hashed)
             if verb.event in ("deploy", "rebuild"):
@@ -140,6 +140,7 @@ class Service(NodeCalls):
                 event=event,
                 request=request,
                 check=check,
+                unsure=self._runner.give_back_later,
             )
         )
 
@@ -150,12 +151,12 @@ class Service(NodeCalls):
             node = session.get(Node, node_id)
             if node is None:
                 raise NotFound("The node could not be found; it has been deleted meanwhile.")
-        may(node, "manage")
+        self._may(node, "manage")
         if not states.is_resting(states.next_state(node.provision_state, "manage")):
             return False
         with store.write() as session:
             lease, node = store.reserve_node(session, node_id, self._box.holder, "manage")
-            may(node, "manage")
+            self._may(node, "manage")
             change = transition(node, "manage", store.clock.now())
             session.expunge(node)
             task = Task(self._box, lease, node, Operation())
@@ -174,7 +175,7 @@ class Service(NodeCalls):
         node, _ = self._driver(node_id)
         if node.provision_state == states.SERVICE_FAILED:
             self._workers.admit()
-            self._begin(node_id, "abort", "restore", None, request, _may_restore)
+            self._begin(node_id, "abort", "restore", None, request, self._may_restore)
         else:
             # Written down first: the answer is a promise, whatever becomes of this process.
             user = request.get("user")
@@ -183,13 +184,13 @@ class Service(NodeCalls):
     def _go_on(self, node_id: int, verb: str, change: Callable[[Task], None]) -> None:
         """Take the node with the operation that ``verb`` is about, and let that feel it."""
         node, _ = self._driver(node_id)
-        may(node, verb)
+        self._may(node, verb)
         self._workers.admit()
         taken = Task.resume(self._box, node_id, verb)
         if taken is None:
             raise Conflict(f"Node {node.uuid} has no operation to which '{verb}' could apply.")
         try:
-            may(taken.node, verb)
+            self._may(taken.node, verb)
             if not taken.ending:  # Then it is to end already, for a reason of its own.
                 change(taken)
         except Exception:
@@ -197,16 +198,21 @@ class Service(NodeCalls):
             raise
         self._runner.start(taken)
 
+    def _may(self, node: Node, verb: str) -> None:
+        """Raise what refuses the verb on the node as it is."""
+        allowed = self._box.settings.allow_provisioning_in_maintenance
+        may(node, verb, in_maintenance=allowed)
 
-def _may_restore(node: Node) -> dict[str, Any]:
-    """A failed service is left behind only where the operator does not keep the node."""
-    may(node, "abort")
-    if node.maintenance:
-        raise Conflict(
-            f"Node {node.uuid} is in maintenance ({node.maintenance_reason or 'no reason given'}); "
-            "unset that before its service is aborted."
-        )
-    return {}
+    def _may_restore(self, node: Node) -> dict[str, Any]:
+        """A failed service is left behind only where the operator does not keep the node."""
+        self._may(node, "abort")
+        if node.maintenance:
+            reason = node.maintenance_reason or "no reason given"
+            raise Conflict(
+                f"Node {node.uuid} is in maintenance ({reason}); unset that before its service "
+                "is aborted."
+            )
+        return {}
 
 
 def _with_configdrive(node: Node, given: Any) -> dict[str, Any]:

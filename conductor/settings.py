@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 from oslo_config import cfg
 
-from conductor import fakefaults, priorities
+from conductor import fakefaults
 from conductor.fakefaults import Fault
 from conductor.options import FAKE_KINDS
+from drophammer import steppriorities
 from drophammer.errors import Invalid
 from drophammer.model import INTERFACES
 
@@ -46,6 +47,7 @@ class Settings:
     power_recovery_interval: float = 300
     max_concurrent_deploy: int = 250
     max_concurrent_clean: int = 50
+    allow_provisioning_in_maintenance: bool = True
     deploy_kernel: str | None = None
     deploy_ramdisk: str | None = None
     rescue_kernel: str | None = None
@@ -122,6 +124,7 @@ class Settings:
             power_recovery_interval=conf.conductor.power_failure_recovery_interval,
             max_concurrent_deploy=conf.conductor.max_concurrent_deploy,
             max_concurrent_clean=conf.conductor.max_concurrent_clean,
+            allow_provisioning_in_maintenance=conf.conductor.allow_provisioning_in_maintenance,
             deploy_kernel=conf.conductor.deploy_kernel,
             deploy_ramdisk=conf.conductor.deploy_ramdisk,
             rescue_kernel=conf.conductor.rescue_kernel,
@@ -170,4 +173,4 @@ def _fault(kind: str, conf: cfg.ConfigOpts) -> Fault | None:
 
 def _priorities(entries: Sequence[Mapping[str, str]]) -> dict[str, int]:
     told = {name.strip(): value for entry in entries for name, value in entry.items()}
-    return priorities.parse(told, "[conductor] clean_step_priority_override")
+    return steppriorities.parse(told, "[conductor] clean_step_priority_override")

@@ -35,11 +35,11 @@ class Desk(Protocol):
 
     def take(self, context: object, letter: object, signature: object = "") -> None: ...
 
+    def close(self) -> None: ...
+
 
 class RoleDesk:
     """Answers for ``endpoint``. ``reply(letter, kind, told)`` sends something back."""
-
-    target = oslo_messaging.Target(version=VERSION)
 
     def __init__(
         self, topic: str, endpoint: object, *, clock: Clock, key: str, reply: Reply
@@ -109,8 +109,6 @@ class RoleDesk:
 class ReplyDesk:
     """Hands answers, and signs of life, to ``tell(id, letter)``."""
 
-    target = oslo_messaging.Target(version=VERSION)
-
     def __init__(
         self, topic: str, *, clock: Clock, key: str, tell: Callable[[Letter], None]
     ) -> None:
@@ -131,6 +129,17 @@ class ReplyDesk:
             return
         self._tell(found)
 
+    def close(self) -> None:
+        """Nothing of it goes on by itself."""
+
+
+class _Window:
+    """What can be called from outside: ``take``, and nothing else of a desk."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.target = oslo_messaging.Target(version=VERSION)
+        self.take = desk.take
+
 
 class OsloServed:
     """A desk's server. It is started in the background: the broker may be away for long."""
@@ -144,6 +153,7 @@ class OsloServed:
         self._stopping = False
         self._server: Any = None
         self._ready = threading.Event()
+        self._ender = threading.Thread(target=self._end, name="bus-stop", daemon=True)
         threading.Thread(target=self._start, name="bus-start", daemon=True).start()
 
     def ready(self, seconds: float = 0.0) -> bool:
@@ -155,18 +165,21 @@ class OsloServed:
 
         Behind the caller's back after a moment: while the broker is away it cannot be done.
         """
+        self.begin_to_stop().join(STOP_SECONDS)
+
+    def begin_to_stop(self) -> threading.Thread:
+        """The same, by a thread that ends when it is done."""
         with self._lock:
-            stopped, self._stopping = self._stopping, True
-        if not stopped:
-            ender = threading.Thread(target=self._end, name="bus-stop", daemon=True)
-            ender.start()
-            ender.join(STOP_SECONDS)
+            first, self._stopping = not self._stopping, True
+            if first:
+                self._ender.start()
+        return self._ender
 
     def _start(self) -> None:
         server = oslo_messaging.get_rpc_server(
             self._transport,
             self._target,
-            [self._desk],
+            [_Window(self._desk)],
             access_policy=oslo_messaging.DefaultRPCAccessPolicy,
         )
         server.start(override_pool_size=self._threads)
@@ -184,3 +197,4 @@ class OsloServed:
             # What the broker has sent us since goes to others now, not when our last call ends.
             server.listener.cleanup()
             server.wait()
+        self._desk.close()

@@ -99,7 +99,8 @@ def _check_signature(text: str, signature: object, key: str) -> None:
 
 
 def _letter(found: object) -> Letter:
-    if not isinstance(found, dict) or found.keys() != _PARTS:
+    # More than these parts may be of a later version, which runs beside this one for a while.
+    if not isinstance(found, dict) or not found.keys() >= _PARTS:
         raise Refused("it does not have the parts of a letter")
     texts = ("kind", "id", "to", "method", "reply_to", "trace")
     if not all(isinstance(found[name], str) for name in texts):
@@ -108,7 +109,7 @@ def _letter(found: object) -> Letter:
         raise Refused("its times are none")
     if not all(isinstance(found[name], dict) for name in ("arguments", "told")):
         raise Refused("a part of it that is to be an object is not")
-    letter = Letter(**found)
+    letter = Letter(**{name: found[name] for name in _PARTS})
     wrong = _wrong(letter)
     if wrong:
         raise Refused(wrong)

@@ -18,7 +18,7 @@ from oslo_config import cfg
 
 from drophammer import trace
 from drophammer.bus import CALL_SECONDS, Served, Unanswered, result_of, split
-from drophammer.bus_desk import START_SECONDS, OsloServed, ReplyDesk, RoleDesk
+from drophammer.bus_desk import START_SECONDS, STOP_SECONDS, OsloServed, ReplyDesk, RoleDesk
 from drophammer.bus_letter import ALIVE, CALL, CAST, REPLIES, Letter, pack, sign
 from drophammer.bus_line import Line, target, transport
 from drophammer.bus_outbox import Outbox, Parcel
@@ -79,7 +79,7 @@ class OsloBus:
         served = self.open(target(topic, host), desk, THREADS)
         if not served.ready(START_SECONDS):
             LOG.warning("the message bus does not answer; %s is served as soon as it does", topic)
-        return _RoleServed(served, desk)
+        return served
 
     def trouble(self) -> str:
         if self._outbox.stuck or not all(served.ready() for served in self._served):
@@ -87,8 +87,10 @@ class OsloBus:
         return ""
 
     def close(self) -> None:
-        for served in self._served:
-            served.stop()
+        stopping = [served.begin_to_stop() for served in self._served]
+        end = time.monotonic() + STOP_SECONDS
+        for thread in stopping:
+            thread.join(max(0.0, end - time.monotonic()))
         self._outbox.close(FLUSH_SECONDS)
         closer = threading.Thread(target=self._line.close, name="bus-close", daemon=True)
         closer.start()
@@ -184,18 +186,6 @@ def _next(heard: _Heard, seconds: float) -> Letter | Unavailable | None:
         return heard.get(timeout=seconds)
     except queue.Empty:
         return None
-
-
-class _RoleServed:
-    """A role's server together with its desk."""
-
-    def __init__(self, served: OsloServed, desk: RoleDesk) -> None:
-        self._served = served
-        self._desk = desk
-
-    def stop(self) -> None:
-        self._served.stop()
-        self._desk.close()
 
 
 class _Replies:

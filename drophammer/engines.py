@@ -33,8 +33,8 @@ STATEMENT_SECONDS = 6
 # Of the server, beyond that: it ends each statement by itself.
 SILENCE_SECONDS = 2
 PING_SECONDS = 2
-# A change of the schema may rewrite a table.
-MIGRATION_SECONDS = 3600
+# A change of the schema may rewrite a table, and thinks between its statements.
+MIGRATION_SECONDS, MIGRATION_IDLE_SECONDS = 3600, 60
 # A transaction is short, but every worker, bus and API thread may be in one.
 POOL_SIZE, POOL_OVERFLOW = 16, 112
 POOL_SECONDS = 5
@@ -72,6 +72,7 @@ def engine(url: str, *, migrating: bool = False) -> Engine:
 
 def _server(url: URL, kind: str, *, migrating: bool) -> Engine:
     seconds = MIGRATION_SECONDS if migrating else STATEMENT_SECONDS
+    idle = MIGRATION_IDLE_SECONDS if migrating else IDLE_SECONDS
     driver: Any
     if kind == "postgresql":
         from drophammer import postgresql as driver
@@ -91,7 +92,7 @@ def _server(url: URL, kind: str, *, migrating: bool) -> Engine:
         pool_timeout=POOL_SECONDS,
         # The values of a statement that fails may be passwords.
         hide_parameters=True,
-        connect_args=driver.arguments(seconds),
+        connect_args=driver.arguments(seconds, idle),
         **options,
     )
     driver.prepare(made, patience=seconds + SILENCE_SECONDS)

@@ -6,6 +6,7 @@ import datetime
 from typing import Any
 
 from sqlalchemy import delete, func, insert, select
+from sqlalchemy.event import listens_for
 from sqlalchemy.orm import Session
 
 from drophammer.model import HistoryEntry, new_uuid
@@ -13,6 +14,7 @@ from drophammer.rows import Rows
 from drophammer.text import readable
 
 ERROR, INFO = "ERROR", "INFO"
+_ADDED = "history to be added"
 # Not the class: statements on it go through the ORM, which is twice as slow.
 _HISTORY: Any = HistoryEntry.__table__
 
@@ -39,24 +41,31 @@ def record(
     target: str | None,
     seconds: float,
 ) -> None:
-    """Add one entry. ``event_type`` is the kind of work; ``seconds`` is how long it took."""
-    session.execute(
-        insert(_HISTORY),
-        {
-            "uuid": new_uuid(),
-            "node_id": node_id,
-            "created_at": at,
-            "severity": severity,
-            "event_type": event_type,
-            "event": readable(event),
-            "conductor": conductor,
-            "user": user,
-            "project": project,
-            "state": state,
-            "target_provision_state": target,
-            "duration_seconds": round(max(0.0, seconds), 3),
-        },
-    )
+    """Add one entry. ``event_type`` is the kind of work; ``seconds`` is how long it took.
+
+    All that a transaction adds is written at its end, in one statement.
+    """
+    entry = {
+        "uuid": new_uuid(),
+        "node_id": node_id,
+        "created_at": at,
+        "severity": severity,
+        "event_type": event_type,
+        "event": readable(event),
+        "conductor": conductor,
+        "user": user,
+        "project": project,
+        "state": state,
+        "target_provision_state": target,
+        "duration_seconds": round(max(0.0, seconds), 3),
+    }
+    session.info.setdefault(_ADDED, []).append(entry)
+
+
+@listens_for(Session, "before_commit")
+def _write(session: Session) -> None:
+    if added := session.info.pop(_ADDED, None):
+        session.execute(insert(_HISTORY), added)
 
 
 def too_long(session: Session, kept: int, limit: int) -> list[int]:

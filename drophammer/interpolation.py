@@ -44,6 +44,15 @@ _FORMATTER = _Formatter()
 _FAILURES = (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError)
 
 
+def fixed(value: Any) -> bool:
+    """Whether a JSON value names nothing that is to be filled in."""
+    if isinstance(value, dict):
+        return all(fixed(inner) for inner in value.values())
+    if isinstance(value, list):
+        return all(fixed(inner) for inner in value)
+    return not isinstance(value, str) or "{" not in value
+
+
 def interpolated(value: Any, facts: Mapping[str, Any]) -> Any:
     """A copy of a JSON value with all texts in it filled in, at any depth.
 

@@ -14,14 +14,14 @@ from sqlalchemy import Engine, event
 from drophammer import engines
 
 
-def arguments(seconds: int) -> dict[str, Any]:
-    """What to connect with. ``seconds``: how long a statement may take."""
+def arguments(seconds: int, idle: int) -> dict[str, Any]:
+    """What to connect with: how long a statement, and a pause in a transaction, may take."""
     settings = {
         # What does not fit is refused, never cut off.
         "sql_mode": "'TRADITIONAL'",
         "time_zone": "'+00:00'",
         "innodb_lock_wait_timeout": engines.LOCK_SECONDS,
-        "idle_transaction_timeout": engines.IDLE_SECONDS,
+        "idle_transaction_timeout": idle,
         "max_statement_time": seconds,
     }
     return {

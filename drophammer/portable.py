@@ -7,6 +7,7 @@ so it is read as it was written.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, CursorResult, Update, select
@@ -48,3 +49,16 @@ def update_some(
     keys = list(session.scalars(select(key).where(which).order_by(key).with_for_update()))
     session.execute(statement.where(key.in_(keys)), execution_options=_PLAIN)
     return keys
+
+
+def update_all(
+    session: Session, statement: Update, which: ColumnElement[bool], wanted: Sequence[Any]
+) -> list[Any]:
+    """Run an UPDATE after which rows still meet ``which``; the ``wanted`` columns of each."""
+    if session.get_bind().dialect.update_returning:
+        statement = statement.where(which).returning(*wanted)
+        found = session.execute(statement, execution_options=_PLAIN)
+    else:
+        session.execute(statement.where(which), execution_options=_PLAIN)
+        found = session.execute(select(*wanted).where(which))
+    return [tuple(row) for row in found]

@@ -39,14 +39,14 @@ class PatientConnection(psycopg.Connection[Any]):
             ) from None
 
 
-def arguments(seconds: int) -> dict[str, Any]:
-    """What to connect with. ``seconds``: how long a statement may take."""
+def arguments(seconds: int, idle: int) -> dict[str, Any]:
+    """What to connect with: how long a statement, and a pause in a transaction, may take."""
     settings = {
         "default_transaction_isolation": "read\\ committed",
         "timezone": "UTC",
         "lock_timeout": f"{engines.LOCK_SECONDS}s",
         "statement_timeout": f"{seconds}s",
-        "idle_in_transaction_session_timeout": f"{engines.IDLE_SECONDS}s",
+        "idle_in_transaction_session_timeout": f"{idle}s",
     }
     return {
         "connect_timeout": engines.CONNECT_SECONDS,

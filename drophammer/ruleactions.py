@@ -11,6 +11,7 @@ from typing import Any
 
 from drophammer import traits
 from drophammer.errors import Invalid
+from drophammer.interpolation import fixed
 from drophammer.masking import mask
 from drophammer.rulevalues import NODE, OBJECT, PORT, Settable
 
@@ -39,11 +40,28 @@ class Subject:
 
 @dataclass(frozen=True)
 class Action:
-    """An action: the names of its arguments and what it does to a Subject."""
+    """An action: the names of its arguments and what it does to a Subject.
+
+    ``change`` of ``known`` attributes is what it comes to, for those that have a path.
+    """
 
     run: Callable[..., None]
     required: tuple[str, ...]
     optional: tuple[str, ...] = ()
+    change: Callable[..., None] | None = None
+    known: Settable | None = None
+
+    def check_fixed(self, args: Mapping[str, Any]) -> None:
+        """Raise Invalid for what it could never do, whatever a machine tells.
+
+        What is yet to be filled in may be anything.
+        """
+        if self.change is None or self.known is None or not fixed(args["path"]):
+            return
+        _path(self.known, args["path"])
+        values = {name: value for name, value in args.items() if name != "port_id"}
+        if fixed(values):
+            self.change({}, self.known, **values)
 
 
 def _fail(subject: Subject, msg: Any) -> None:
@@ -190,7 +208,7 @@ def _get(thing: Any, keys: list[str]) -> Any:
 
 
 def _extend(
-    thing: dict[str, Any], known: Settable | None, path: Any, value: Any, unique: Any
+    thing: dict[str, Any], known: Settable | None, path: Any, value: Any, unique: Any = False
 ) -> None:
     keys = _path(known, path)
     if known is not None and len(keys) == 1:
@@ -221,12 +239,14 @@ def _remove(thing: dict[str, Any], known: Settable | None, path: Any) -> None:
 ACTIONS: dict[str, Action] = {
     "fail": Action(_fail, ("msg",)),
     "log": Action(_log, ("msg",), ("level",)),
-    "set-attribute": Action(_set_attribute, ("path", "value")),
-    "extend-attribute": Action(_extend_attribute, ("path", "value"), ("unique",)),
-    "del-attribute": Action(_del_attribute, ("path",)),
-    "set-port-attribute": Action(_set_port, ("port_id", "path", "value")),
-    "extend-port-attribute": Action(_extend_port, ("port_id", "path", "value"), ("unique",)),
-    "del-port-attribute": Action(_del_port, ("port_id", "path")),
+    "set-attribute": Action(_set_attribute, ("path", "value"), (), _put, NODE),
+    "extend-attribute": Action(_extend_attribute, ("path", "value"), ("unique",), _extend, NODE),
+    "del-attribute": Action(_del_attribute, ("path",), (), _remove, NODE),
+    "set-port-attribute": Action(_set_port, ("port_id", "path", "value"), (), _put, PORT),
+    "extend-port-attribute": Action(
+        _extend_port, ("port_id", "path", "value"), ("unique",), _extend, PORT
+    ),
+    "del-port-attribute": Action(_del_port, ("port_id", "path"), (), _remove, PORT),
     "set-capability": Action(_set_capability, ("name", "value")),
     "unset-capability": Action(_unset_capability, ("name",)),
     "add-trait": Action(_add_trait, ("name",)),

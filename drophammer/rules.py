@@ -160,6 +160,8 @@ def _check_item(
         args = arguments(item.get("args"), table[op])
         if "regex" in args:
             ruleregex.check(args["regex"])
+        if isinstance(known := table[op], Action):
+            known.check_fixed(args)
     except Invalid as error:
         raise Invalid(f"{where} ({op}): {error.message}.") from error
 

@@ -1,4 +1,8 @@
-"""The schema of a database: bringing it to this version's, and refusing a newer one.
+"""The schema of a database: bringing it to this version's, and refusing one that is too new.
+
+A revision tells in its name which code it leaves fit to run: ``0007_since_0005`` only adds
+to what 0005 had, so that code of 0005 works beside code of 0007 (docs/upgrading.md). One
+without ``_since_`` is for its own code and later.
 
 Only one process at a time does that, the others wait for it. What is killed half-way is run
 again: sqlite and PostgreSQL have undone it by then, and on MariaDB, where each change of
@@ -7,35 +11,44 @@ the schema stands by itself, what is there already is passed over (``migrations/
 
 from __future__ import annotations
 
+import logging
 import pathlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
 
-from drophammer import engines
+from drophammer import engines, outage
 from drophammer.errors import Invalid, Unavailable
 
+LOG = logging.getLogger(__name__)
 MIGRATIONS = pathlib.Path(__file__).with_name("migrations")
 # Of all who use one server; any number that nobody else takes.
 _PG_LOCK = 0x64726F70
 _LOCK_SECONDS = 600
+_NAME = re.compile(r"(\d{4})(?:_since_(\d{4}))?")
 
 
 def migrate(url: str) -> bool:
-    """Bring the schema to this version's. False when it was so already.
+    """Bring the schema to this version's. False when there was nothing to do.
 
-    Raises Invalid when it is of a version that this one does not know.
+    Raises Invalid when it is of a version that this one cannot work with.
     """
     engine = engines.engine(url, migrating=True)
     config = _config()
     try:
-        with engine.execution_options(drophammer_begin="BEGIN IMMEDIATE").connect() as connection:
+        with connected(engine.execution_options(drophammer_begin="BEGIN IMMEDIATE")) as connection:
             _lock(connection)
             before = _found(connection)
-            _check(before, config)
+            if before is not None and before not in _known(config):
+                _check(before, _head(config))
+                return False
             _collate(connection)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
@@ -45,9 +58,32 @@ def migrate(url: str) -> bool:
         engine.dispose()
 
 
+@contextmanager
+def connected(engine: Engine) -> Iterator[Connection]:
+    """A connection. What goes wrong with the database is a domain error with its address."""
+    where = engine.url.render_as_string()
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except SQLAlchemyError as error:
+        known = outage.told(error)
+        cause = getattr(error, "orig", None) or error
+        raise Unavailable(f"{where}: {known.message if known else 'failed.'} ({cause})") from error
+
+
 def versions(connection: Connection) -> tuple[str | None, str]:
     """Which version the schema has, None for none, and which one this code brings it to."""
-    return _found(connection), str(ScriptDirectory.from_config(_config()).get_current_head())
+    return _found(connection), _head(_config())
+
+
+def serves(found: str | None, ours: str) -> bool:
+    """Whether code of schema ``ours`` works with a database of schema ``found``."""
+    if found is None or found == ours:
+        return found is not None
+    newer, here = _NAME.fullmatch(found), _NAME.fullmatch(ours)
+    if newer is None or here is None or newer[2] is None:
+        return False
+    return newer[2] <= here[1] < newer[1]
 
 
 def _config() -> Config:
@@ -56,17 +92,25 @@ def _config() -> Config:
     return config
 
 
+def _head(config: Config) -> str:
+    return str(ScriptDirectory.from_config(config).get_current_head())
+
+
+def _known(config: Config) -> set[str]:
+    return {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+
+
 def _found(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
-def _check(found: str | None, config: Config) -> None:
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if found is not None and found not in known:
+def _check(found: str, ours: str) -> None:
+    if not serves(found, ours):
         raise Invalid(
             f"The database has schema {found}, which is newer than this version of Drophammer "
-            f"({max(known)}): run the version that made it; there is no way back but a backup."
+            f"({ours}): run the version that made it; there is no way back but a backup."
         )
+    LOG.info("the database has schema %s, which this version (%s) works with", found, ours)
 
 
 def _lock(connection: Connection) -> None:
@@ -74,13 +118,20 @@ def _lock(connection: Connection) -> None:
 
     On sqlite a transaction that writes does so.
     """
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_PG_LOCK})")
-    if connection.dialect.name != "mariadb":
+    kind = connection.dialect.name
+    if kind == "sqlite":
         return
-    lock = f"GET_LOCK(concat('drophammer.', database()), {_LOCK_SECONDS})"
-    if connection.exec_driver_sql(f"SELECT {lock}").scalar() != 1:
+    if kind == "postgresql":
+        connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
+        at_once = f"SELECT pg_try_advisory_xact_lock({_PG_LOCK})"
+        patient = f"SELECT pg_advisory_xact_lock({_PG_LOCK}) IS NOT NULL"
+    else:
+        lock = "SELECT GET_LOCK(concat('drophammer.', database()), {})"
+        at_once, patient = lock.format(0), lock.format(_LOCK_SECONDS)
+    if connection.exec_driver_sql(at_once).scalar():
+        return
+    LOG.warning("another process is changing the schema of this database; waiting for it")
+    if not connection.exec_driver_sql(patient).scalar():
         raise Unavailable(
             f"Another process has been changing the schema for {_LOCK_SECONDS} s; try again when "
             "it has ended."

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from drophammer import engines, portable, schema
@@ -21,7 +21,7 @@ from drophammer.asking import Asker
 from drophammer.clock import Clock, DatabaseClock, SystemClock
 from drophammer.errors import LeaseLost, NodeLocked, NotFound
 from drophammer.model import Node
-from drophammer.tenure import Moment, Tenure
+from drophammer.tenure import Key, Moment, Tenure
 from drophammer.turns import Turns
 
 _FREE: dict[str, Any] = dict.fromkeys(
@@ -36,6 +36,7 @@ LEASE = (
     Node.fence,
 )
 CLEAN_UP_SECONDS = 300
+_TAKEN = "leases taken"
 # For what is written all the time: statements on the class go through the ORM.
 _NODES: Any = Node.__table__
 
@@ -57,6 +58,7 @@ class Lease:
     """The right to write to one node. ``fence`` must be matched by every write under it.
 
     ``moment`` and ``seconds``: when it was taken and for how long, by this process's clock.
+    A ``fence`` of 0 is no lease, but a look at a node that nobody holds.
     """
 
     node_id: int
@@ -68,13 +70,18 @@ class Lease:
 
     def left(self) -> float:
         """Seconds for which this is surely still ours; raises LeaseLost when it may not be."""
-        left = self.holder.tenure.left(self.moment, self.seconds)
+        left = self.holder.tenure.left(self.moment, self.seconds, self.key if self.fence else None)
         if left <= 0:
             raise LeaseLost(
-                f"This process stood still for longer than the lease for '{self.purpose}' lasts; "
-                "whoever holds the node now goes on with the work."
+                f"The lease for '{self.purpose}' was taken from this process, or it stood still "
+                "for longer than that lasts; whoever holds the node now goes on with the work."
             )
         return left
+
+    @property
+    def key(self) -> Key:
+        """What tells it from all other leases there ever were."""
+        return self.node_id, self.fence
 
 
 class Store:
@@ -122,12 +129,14 @@ class Store:
     @contextmanager
     def write(self) -> Iterator[Session]:
         """A transaction that commits at the end of the block, or leaves nothing behind."""
-        with (
-            self._turns.take(),
-            Session(self._writer, expire_on_commit=False) as session,
-            session.begin(),
-        ):
-            yield session
+        with self._turns.take(), Session(self._writer, expire_on_commit=False) as session:
+            try:
+                with session.begin():
+                    yield session
+            finally:
+                # After an error too: the answer to the COMMIT may be all that was lost.
+                for lease in session.info.get(_TAKEN, ()):
+                    lease.holder.tenure.settled(lease.key)
 
     def migrate(self) -> None:
         """Bring the schema to this version's. Running it again does nothing."""
@@ -148,24 +157,53 @@ class Store:
         """
         moment = holder.tenure.taken()
         fence = self._take(session, node_id, holder, purpose, Node.fence)
-        return Lease(node_id, holder, purpose, fence, moment, self.lease_seconds)
+        return self._leased(session, node_id, holder, purpose, fence, moment)
 
     def reserve_node(
-        self, session: Session, node_id: int, holder: Holder, purpose: str
+        self,
+        session: Session,
+        node_id: int,
+        holder: Holder,
+        purpose: str,
+        *,
+        takes: ColumnElement[bool] | None = None,
     ) -> tuple[Lease, Node]:
-        """The same, and the node as it is now, in one statement."""
+        """The same, and the node as it is now, in one statement.
+
+        A node for which ``takes`` is true is taken from whoever holds it.
+        """
         moment = holder.tenure.taken()
-        node = self._take(session, node_id, holder, purpose, Node)
-        return Lease(node_id, holder, purpose, node.fence, moment, self.lease_seconds), node
+        node = self._take(session, node_id, holder, purpose, Node, takes)
+        return self._leased(session, node_id, holder, purpose, node.fence, moment), node
+
+    def _leased(
+        self,
+        session: Session,
+        node_id: int,
+        holder: Holder,
+        purpose: str,
+        fence: int,
+        moment: Moment,
+    ) -> Lease:
+        lease = Lease(node_id, holder, purpose, fence, moment, self.lease_seconds)
+        session.info.setdefault(_TAKEN, []).append(lease)
+        return lease
 
     def _take(
-        self, session: Session, node_id: int, holder: Holder, purpose: str, wanted: Any
+        self,
+        session: Session,
+        node_id: int,
+        holder: Holder,
+        purpose: str,
+        wanted: Any,
+        takes: ColumnElement[bool] | None = None,
     ) -> Any:
         now = self.clock.now()
+        free = or_(Node.lease_owner.is_(None), Node.lease_expires < now)
         taken = portable.update_one(
             session,
             update(Node)
-            .where(Node.id == node_id, or_(Node.lease_owner.is_(None), Node.lease_expires < now))
+            .where(Node.id == node_id, free if takes is None else or_(free, takes))
             .values(
                 lease_owner=holder.uuid,
                 lease_host=holder.host,
@@ -198,20 +236,17 @@ class Store:
         )
         return self.reserve_node(session, node_id, holder, purpose) if overdue else None
 
-    def renew_all(self, session: Session, holder: Holder) -> None:
+    def renew_all(self, session: Session, holder: Holder) -> set[Key]:
         """Push out the expiry of every lease that ``holder`` has and that has not run out.
 
-        One statement. A lease that has run out stays so: its holder may not know that
-        anybody could have had the node meanwhile.
+        Returns those that it has. One that has run out stays so: its holder may not know
+        that anybody could have had the node meanwhile.
         """
         now = self.clock.now()
         expires = now + datetime.timedelta(seconds=self.lease_seconds)
-        session.execute(
-            update(Node)
-            .where(Node.lease_owner == holder.uuid, Node.lease_expires >= now)
-            .values(lease_expires=expires)
-            .execution_options(synchronize_session=False)
-        )
+        statement = update(_NODES).values(lease_expires=expires)
+        own = and_(_NODES.c.lease_owner == holder.uuid, _NODES.c.lease_expires >= now)
+        return set(portable.update_all(session, statement, own, (_NODES.c.id, _NODES.c.fence)))
 
     def release_all(self, session: Session, holder: Holder) -> None:
         """Give back every node that ``holder`` has; what it was doing there may be taken up."""

@@ -5,6 +5,9 @@ goes to a power controller or an agent passes no database: a process that was st
 for longer than its leases last (SIGSTOP, swapping, a paused machine) must find out by
 itself, before its next packet, that they are no longer its own. The monotonic clock
 goes on while a process stands still; that is what this file counts on.
+
+What was taken from a process that lives, by an operator, it finds out at its next
+renewal: a lease that was not among those that were renewed is not its own any more.
 """
 
 from __future__ import annotations
@@ -23,6 +26,10 @@ class Moment(NamedTuple):
     at: float
 
 
+# A lease: node and fence.
+Key = tuple[int, int]
+
+
 class Tenure:
     """One process life's hold on its leases: until when all of them are sure.
 
@@ -35,19 +42,27 @@ class Tenure:
         self._lock = threading.Lock()
         self._era = 0
         self._until = 0.0
+        # What is ours: committed since the last renewal, or renewed by it.
+        self._held: set[Key] = set()
 
     def taken(self) -> Moment:
         """What a lease has to remember that is being taken now."""
         with self._lock:
             return Moment(self._era, self.monotonic())
 
-    def left(self, moment: Moment, seconds: float) -> float:
+    def settled(self, key: Key) -> None:
+        """A lease has been committed: no renewal that begins from now on may miss it."""
+        with self._lock:
+            self._held.add(key)
+
+    def left(self, moment: Moment, seconds: float, key: Key | None = None) -> float:
         """Seconds for which a lease taken at ``moment``, for ``seconds``, is surely ours.
 
-        Zero or less: it may be somebody else's.
+        Zero or less: it may be somebody else's. Without a ``key`` it is none that could be
+        taken away, but a look at what nobody holds.
         """
         with self._lock:
-            if moment.era != self._era:
+            if moment.era != self._era or (key is not None and key not in self._held):
                 return 0.0
             return max(moment.at + seconds, self._until) - self.monotonic()
 
@@ -61,12 +76,22 @@ class Tenure:
             if late:
                 self._era += 1
                 self._until = 0.0
+                self._held.clear()
             return late
 
     @contextmanager
-    def renewal(self, seconds: float) -> Iterator[None]:
-        """Around the transaction that renews all leases for ``seconds``."""
+    def renewal(self, seconds: float) -> Iterator[set[Key]]:
+        """Around the transaction that renews all leases for ``seconds``.
+
+        Which these were goes into the set that is given. Of what was held before, the others
+        are lost; what is being taken meanwhile it may know or not.
+        """
         began = self.monotonic()
-        yield
         with self._lock:
+            before = frozenset(self._held)
+        renewed: set[Key] = set()
+        yield renewed
+        with self._lock:
+            self._held -= before
+            self._held |= renewed
             self._until = began + seconds

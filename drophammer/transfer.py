@@ -7,8 +7,7 @@ way and passwords move like everything else: what was going on goes on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import (
@@ -24,11 +23,11 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.exc import SQLAlchemyError
 
-from drophammer import engines, outage, schema
+from drophammer import engines, schema
 from drophammer.errors import Invalid, Unavailable
 from drophammer.model import Base
+from drophammer.schema import connected
 
 BATCH = 500
 
@@ -51,19 +50,6 @@ def copy(source: str, target: str, tell: Callable[[str], None]) -> int:
     finally:
         left.dispose()
         right.dispose()
-
-
-@contextmanager
-def connected(engine: Engine) -> Iterator[Connection]:
-    """A connection. What goes wrong with the database is a domain error with its address."""
-    where = engine.url.render_as_string()
-    try:
-        with engine.connect() as connection:
-            yield connection
-    except SQLAlchemyError as error:
-        known = outage.told(error)
-        cause = getattr(error, "orig", None) or error
-        raise Unavailable(f"{where}: {known.message if known else 'failed.'} ({cause})") from error
 
 
 def _copied(reading: Connection, right: Engine, tell: Callable[[str], None]) -> int:

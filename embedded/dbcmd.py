@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from oslo_config import cfg
+from sqlalchemy import make_url
 
 from drophammer import engines, schema, transfer
 from drophammer.errors import DrophammerError
 from embedded.options import load
+from embedded.service import LOCK, lock_state_dir
 
 
 def parser() -> argparse.ArgumentParser:
@@ -20,7 +23,11 @@ def parser() -> argparse.ArgumentParser:
     commands = made.add_subparsers(required=True, metavar="COMMAND")
     for name, run, what in (
         ("upgrade", upgrade, "bring the schema to this version's"),
-        ("version", version, "tell the schema's version and this one's; 1 when they differ"),
+        (
+            "version",
+            version,
+            "tell the schema's version and this one's; 1 when an upgrade is needed",
+        ),
     ):
         command = commands.add_parser(name, help=what, description=what.capitalize())
         command.add_argument("--config-file", type=Path, action="append", default=[])
@@ -51,24 +58,50 @@ def main(argv: Sequence[str]) -> int:
 def upgrade(options: argparse.Namespace) -> None:
     """Bring the schema to this version's."""
     changed = schema.migrate(_url(options))
-    print("The schema has been upgraded." if changed else "The schema is up to date.")
+    found, ours = _versions(options)
+    if found != ours:
+        print(f"The schema is {found}, newer than this version's {ours}, which works with it.")
+    else:
+        print("The schema has been upgraded." if changed else "The schema is up to date.")
 
 
 def version(options: argparse.Namespace) -> int:
     """Tell both versions."""
+    found, ours = _versions(options)
+    print(f"schema of the database: {found or 'none'}\nschema of this version: {ours}")
+    return int(not schema.serves(found, ours))
+
+
+def _versions(options: argparse.Namespace) -> tuple[str | None, str]:
     engine = engines.engine(_url(options))
     try:
-        with transfer.connected(engine) as connection:
-            found, ours = schema.versions(connection)
+        with schema.connected(engine) as connection:
+            return schema.versions(connection)
     finally:
         engine.dispose()
-    print(f"schema of the database: {found or 'none'}\nschema of this version: {ours}")
-    return int(found != ours)
 
 
 def _copy(options: argparse.Namespace) -> None:
-    count = transfer.copy(options.source, options.target, tell=lambda line: print(line, flush=True))
+    with _at_rest(options.source):
+        count = transfer.copy(
+            options.source, options.target, tell=lambda line: print(line, flush=True)
+        )
     print(f"{count} rows have been copied and counted. Start the service on the new database.")
+
+
+@contextmanager
+def _at_rest(url: str) -> Iterator[None]:
+    """Keep a service from working on a sqlite file of its state folder meanwhile.
+
+    Raises Invalid with the process that does. Of servers it is not known who uses them.
+    """
+    parsed = make_url(url)
+    folder = Path(parsed.database or "").parent
+    if parsed.get_backend_name() != "sqlite" or not (folder / LOCK).exists():
+        yield
+        return
+    with lock_state_dir(folder):
+        yield
 
 
 def _url(options: argparse.Namespace) -> str:

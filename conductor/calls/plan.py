@@ -75,7 +75,8 @@ class PlanCalls(NodeCalls):
                 past=Past.of_node(session, node_id),
                 refusals=[],
             )
-            for reason, refusal in refusals_by_node(node, target):
+            allowed = self._box.settings.allow_provisioning_in_maintenance
+            for reason, refusal in refusals_by_node(node, target, in_maintenance=allowed):
                 survey.refused(reason, refusal.message)
             self._refused_by_others(survey)
             steps = _steps(survey)

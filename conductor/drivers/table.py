@@ -35,7 +35,7 @@ _COMMON: dict[str, Choices] = {
     "inspect": {"agent": AgentInspect, "no-inspect": plain.NoInspect},
     "network": {"flat": FlatNetwork, "noop": NoopNetwork},
     "raid": {"no-raid": plain.NoRaid},
-    "rescue": {"agent": agentrescue.AgentRescue, "no-rescue": plain.NoRescue},
+    "rescue": {"no-rescue": plain.NoRescue, "agent": agentrescue.AgentRescue},
     "storage": {"noop": plain.LocalStorage},
     "vendor": {"no-vendor": plain.NoVendor},
 }

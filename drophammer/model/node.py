@@ -44,6 +44,9 @@ class Node(Base):
         index_of_set("nodes", "parent_node"),
         # A state has a good part of all nodes: without it, they would be sorted for each page.
         Index("ix_nodes_provision_state_name", "provision_state", "name"),
+        # So may a project have.
+        Index("ix_nodes_owner_name", "owner", "name"),
+        Index("ix_nodes_lessee_name", "lessee", "name"),
         # Without it sqlite gives the id of a deleted node to the next one, and a timer
         # entry that outlived its node would find somebody else's.
         {"sqlite_autoincrement": True},

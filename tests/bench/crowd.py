@@ -16,7 +16,7 @@ from pathlib import Path
 
 from cluster.lending import free_ports
 from cluster.topology import Cluster, Plan
-from tests.bench.life import CONFIG, LIFE, enroll, go_through, together
+from tests.bench.life import CONFIG, LIFE, enroll, together, watched_each
 from tests.bench.rounds import Subject
 from tests.bench.servers import CLUSTER_PORTS, Server, settings
 
@@ -65,7 +65,7 @@ def measured(count: int, options: argparse.Namespace) -> float:
             ends = [limit(role.pid or 0, options.share) for role in cluster.conductors()]
             for _ in range(options.rounds):
                 for verb, goal in LIFE:
-                    go_through(subject, verb, goal, options.clients)
+                    watched_each(subject, verb, goal, options.clients)
         finally:
             cluster.stop()
             for end in ends:

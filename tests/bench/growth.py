@@ -14,7 +14,7 @@ import time
 from contextlib import AbstractContextManager
 
 from drophammer.store import Store
-from tests.bench.life import CONFIG, LIFE, enroll, go_through, together
+from tests.bench.life import CONFIG, LIFE, enroll, together, watched_each
 from tests.bench.rounds import Subject
 from tests.bench.servers import Server, ours, spread
 from tests.bench.sync import fill
@@ -56,7 +56,7 @@ def line(server: Server, count: int, options: argparse.Namespace) -> None:
     enroll(subject, options.lives, options.clients)
     for _ in range(options.rounds):
         for verb, goal in LIFE:
-            go_through(subject, verb, goal, options.clients)
+            watched_each(subject, verb, goal, options.clients)
     all_of_it = together([one for verb, _ in LIFE for one in subject.rounds[verb]])
     cpu = server.cpu()
     time.sleep(options.rest)

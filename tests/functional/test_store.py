@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,26 @@ def test_a_renewed_lease_does_not_run_out(store: Store, clock: FakeClock) -> Non
     clock.advance(store.lease_seconds - 1)
     with pytest.raises(NodeLocked), store.write() as session:
         store.reserve(session, node_id, B, "clean")
+
+
+def test_the_former_holder_of_a_broken_lease_knows_at_its_next_renewal(store: Store) -> None:
+    url = store.engine.url.render_as_string(hide_password=False)
+    with closing(Store(url, clock=store.clock)) as other:
+        kept, broken = add_node(store), add_node(store)
+        with store.write() as session:
+            leases = [store.reserve(session, node_id, A, "deploy") for node_id in (kept, broken)]
+        with other.write() as session:
+            assert other.break_lease(session, broken)
+            other.reserve(session, broken, B, "taken over")
+        assert all(lease.left() > 0 for lease in leases)
+        with A.tenure.renewal(store.lease_seconds) as renewed, store.write() as session:
+            renewed |= store.renew_all(session, A)
+        assert renewed == {leases[0].key}
+        assert leases[0].left() > 0
+        with pytest.raises(LeaseLost, match="was taken from this process"):
+            leases[1].left()
+        with store.write() as session:
+            store.release(session, leases[0])
 
 
 def test_reserving_what_does_not_exist_is_not_found(store: Store) -> None:

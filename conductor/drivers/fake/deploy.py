@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from conductor.drivers.base import Deploy, Inspect, Rescue, StepFunction
 from conductor.drivers.fake.acting import Fake, pause
 from conductor.outcomes import Done, Outcome
-from drophammer import inventories, states
+from conductor.steps.power import switch
+from drophammer import inventories
+from drophammer.errors import BmcUnreachable
 from drophammer.model import Node, Step
 from drophammer.operations import ALL_DISKS, ROOT_DEVICE, StepSpec
 
@@ -39,8 +42,7 @@ class FakeDeploy(Fake, Deploy):
 
     def _deploy(self, task: Task, step: Step) -> Outcome:
         around = [k for k in ("storage", "boot") if isinstance(task.driver.interface(k), Fake)]
-        outcome = pause(task, step, *around, "deploy")
-        return _switched_on(task, outcome)
+        return _then_on(task, step, *around, "deploy")
 
     def _erase(self, task: Task, step: Step) -> Outcome:
         return pause(task, step, "deploy")
@@ -59,7 +61,7 @@ class FakeRescue(Fake, Rescue):
         return {"rescue": self._switch, "unrescue": self._switch}
 
     def _switch(self, task: Task, step: Step) -> Outcome:
-        return _switched_on(task, pause(task, step, "rescue"))
+        return _then_on(task, step, "rescue")
 
 
 class FakeInspect(Fake, Inspect):
@@ -83,12 +85,17 @@ class FakeInspect(Fake, Inspect):
         )
 
 
-def _switched_on(task: Task, outcome: Outcome) -> Outcome:
-    """The outcome, and when the work is done the machine runs its system."""
-    if not isinstance(outcome, Done):
-        return outcome
-    task.driver.power.send(task.node, "on")
-    return Done(values={"power_state": states.POWER_ON})
+def _then_on(task: Task, step: Step, *kinds: str) -> Outcome:
+    """The delays of ``kinds``, and then the machine runs its system, by its own word."""
+    if "on_sent" not in step.cursor:
+        outcome = pause(task, step, *kinds)
+        if not isinstance(outcome, Done):
+            return outcome
+        # Most are on as soon as they are told: then nothing needs to be journalled before.
+        task.confirm()
+        with contextlib.suppress(BmcUnreachable):
+            task.driver.power.send(task.node, "on")
+    return switch(task, step, "on")
 
 
 _INVENTORY = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -9,7 +10,9 @@ from typing import TYPE_CHECKING
 from conductor.drivers.base import Boot, Power, StepFunction
 from conductor.drivers.fake.acting import Fake, duration, pause
 from conductor.outcomes import Done, Outcome
+from conductor.steps.power import switch
 from drophammer import states
+from drophammer.errors import BmcUnreachable
 from drophammer.model import Node, Step
 from drophammer.operations import StepSpec
 
@@ -58,14 +61,14 @@ class FakePower(Fake, Power):
         return {"reset": self._reset}
 
     def _reset(self, task: Task, step: Step) -> Outcome:
-        outcome = pause(task, step, "power")
-        if not isinstance(outcome, Done):
-            return outcome
-        task.driver.power.send(task.node, "reset")
-        return Done(
-            values={"power_state": states.POWER_ON},
-            along=lambda session: task.tell(session, "power", "is on"),
-        )
+        if "reset_sent" not in step.cursor:
+            outcome = pause(task, step, "power")
+            if not isinstance(outcome, Done):
+                return outcome
+            task.note(step, reset_sent=task.now().isoformat())
+            with contextlib.suppress(BmcUnreachable):
+                task.driver.power.send(task.node, "reset")
+        return switch(task, step, "on")
 
 
 class FakeBoot(Fake, Boot):

@@ -29,6 +29,15 @@ def test_a_new_template_is_shown_by_uuid_and_name(api, template) -> None:
     assert set(brief) == {"uuid", "name", "links"}
 
 
+def test_a_priority_with_a_point_is_the_whole_number(api, template) -> None:
+    made = api.post(PATH, body(name="CUSTOM_POINT", steps=[{**STEP, "priority": 150.0}]))
+    assert '"priority": 150}' in made.text or '"priority":150}' in made.text, made.text
+    change = [{"op": "replace", "path": "/steps/0/priority", "value": 10.0}]
+    api.patch(f"{PATH}/{template['uuid']}", change)
+    (step,) = api.get(f"{PATH}/{template['uuid']}").json["steps"]
+    assert isinstance(step["priority"], int)
+
+
 def test_below_its_version_it_cannot_be_found_nor_written(api, template) -> None:
     old, one = api.at("1.54"), f"{PATH}/{template['uuid']}"
     assert [old.get(path).status_code for path in (PATH, one)] == [404, 404]

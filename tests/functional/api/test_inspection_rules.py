@@ -53,6 +53,7 @@ def test_what_the_command_line_sends_is_taken(api) -> None:
         {"actions": [{"op": "set-attribute"}]},
         {"actions": [{"op": "set-attribute", "args": {"colour": "red"}}]},
         {"actions": [{**ACTION, "colour": "red"}]},
+        {"actions": [{"op": "set-attribute", "args": ["/provision_state", "active"]}]},
         {"actions": ["fail"]},
         {"conditions": [{"op": "like", "args": []}]},
         {"conditions": [{**CONDITION, "multiple": "most"}]},
@@ -60,6 +61,7 @@ def test_what_the_command_line_sends_is_taken(api) -> None:
         {"priority": -1},
         {"priority": 10000},
         {"priority": "high"},
+        {"priority": 1.5},
         {"phase": "early"},
         {"description": "x" * 256},
         {"name": "x"},
@@ -69,6 +71,15 @@ def test_a_wrong_rule_is_400(api, fields) -> None:
     answer = api.post(PATH, {"actions": [ACTION], "conditions": [CONDITION], **fields})
     assert answer.status_code == 400
     assert api.fault(answer)
+
+
+def test_a_whole_number_may_have_a_point(api, rule) -> None:
+    made = api.post(PATH, {"actions": [ACTION], "priority": 7.0})
+    assert (made.status_code, made.json["priority"]) == (201, 7)
+    assert isinstance(made.json["priority"], int)
+    patched = api.patch(f"{PATH}/{rule['uuid']}", replaced("/priority", 8.0))
+    assert isinstance(patched.json["priority"], int)
+    assert api.get(f"{PATH}/{rule['uuid']}").json["priority"] == 8
 
 
 def test_a_condition_may_be_turned_round(api) -> None:

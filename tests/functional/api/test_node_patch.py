@@ -55,6 +55,42 @@ def test_a_patched_node_comes_back_whole(api, node) -> None:
     assert api.get("/v1/nodes/rack-1").json == answer.json
 
 
+@pytest.mark.parametrize(
+    ("priorities", "said"),
+    [
+        ([], "is not an object"),
+        ("deploy.erase_devices:0", "is not an object"),
+        ({"erase_devices": 0}, "'erase_devices' is no step"),
+        ({"deploy.erase_devices": -1}, "not a whole number"),
+        ({"deploy.erase_devices": True}, "not a whole number"),
+        ({"deploy.erase_devices": "soon"}, "not a whole number"),
+    ],
+)
+def test_wrong_step_priorities_are_refused_when_they_are_written(
+    api, node, priorities, said
+) -> None:
+    info = {"step_priorities": priorities}
+    made = api.post("/v1/nodes", {"driver": "fake-hardware", "driver_info": info})
+    answer = api.patch(
+        "/v1/nodes/rack-1", change("/driver_info/step_priorities", priorities, "add")
+    )
+    for refused in (made, answer):
+        assert refused.status_code == 400
+        assert f"driver_info/step_priorities{'' if 'object' in said else ':'} " in api.fault(
+            refused
+        )
+        assert said in api.fault(refused)
+    assert api.get("/v1/nodes/rack-1").json == node
+
+
+def test_right_step_priorities_are_taken(api, node) -> None:
+    wanted = {"deploy.erase_devices": 0, "raid.delete_configuration": "20"}
+    answer = api.patch("/v1/nodes/rack-1", change("/driver_info/step_priorities", wanted, "add"))
+    assert answer.json["driver_info"]["step_priorities"] == wanted
+    unset = api.patch("/v1/nodes/rack-1", change("/driver_info/step_priorities", None))
+    assert unset.status_code == 200
+
+
 def test_an_empty_patch_changes_nothing(api, node, sql) -> None:
     sql.clear()
     answer = api.patch("/v1/nodes/rack-1", [])

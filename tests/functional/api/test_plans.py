@@ -76,6 +76,8 @@ def plans(api, path: str) -> list[str]:
         "sort_key=provision_state",
         "provision_state=active&sort_key=name",
         "provision_state=active&sort_key=name&sort_dir=desc",
+        "owner=somebody&sort_key=name",
+        "lessee=somebody&sort_key=name&sort_dir=desc",
     ],
 )
 @pytest.mark.parametrize("marker", ["", "&marker=00000000-0000-4000-8000-000000000030"])
@@ -94,6 +96,18 @@ def test_nodes_of_a_project_are_found_by_owner_and_by_lessee(many, marker) -> No
     assert "SCAN nodes" not in told, told
     # That would read, and sort, all that are either's; so only a page of each is.
     assert "MULTI-INDEX OR" not in told, told
+
+
+@pytest.mark.parametrize("direction", ["asc", "desc"])
+@pytest.mark.parametrize("marker", ["", "&marker=00000000-0000-4000-8000-000000000030"])
+def test_a_projects_nodes_by_name_are_a_page_of_each_of_two_indexes(
+    many, marker, direction
+) -> None:
+    order = f"sort_key=name&sort_dir={direction}"
+    told = plans(many, f"/v1/nodes?limit=5&project=somebody&{order}{marker}")
+    for index in ("ix_nodes_owner_name", "ix_nodes_lessee_name"):
+        assert any(index in line for line in told), told
+    assert "SCAN nodes" not in told, told
 
 
 @pytest.mark.parametrize("ident", ["n7", "00000000-0000-4000-8000-000000000007"])

@@ -258,6 +258,7 @@ def test_an_image_that_is_not_there_fails_before_the_machine_is_touched(
         ({"image_checksum": "xyz"}, "neither an md5"),
         ({"image_checksum": None, "image_os_hash_algo": "sha256"}, "go together"),
         ({"kernel": "http://x/k"}, "partition images"),
+        ({"image_type": "partition"}, "partition images"),
     ],
 )
 def test_an_image_that_is_not_described_is_refused_at_once(
@@ -270,6 +271,11 @@ def test_an_image_that_is_not_described_is_refused_at_once(
     assert node.provision_state == "available"
     assert node.lease_owner is None
     assert "configdrive" not in node.instance_info
+
+
+def test_an_image_that_says_it_is_a_whole_disk_is_taken(scene: Any, image_server: Any) -> None:
+    node_id = deploy(scene, image_server, image_type="whole-disk")
+    scene.until_state(node_id, "wait call-back")
 
 
 def test_a_machine_that_never_calls_back_is_failed_at_its_deadline(

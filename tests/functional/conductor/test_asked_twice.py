@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import sqlite3
 import threading
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlalchemy import func, select
 from conductor.begin import begin
 from drophammer.bus_answer import Request, answer
 from drophammer.model import Operation, new_uuid
+from tests.databases import only_sqlite
 
 FAKE = {"power": (0.3, 0.3)}
 REBOOT = {"target": "rebooting"}
@@ -105,3 +107,66 @@ def test_what_nobody_asked_for_over_the_bus_gets_a_uuid_of_its_own(scene: Any) -
         )
         assert task.operation.uuid
     assert operations(scene) == 2
+
+
+class LostAnswers:
+    """Loses the answers to the next ``lost`` COMMITs of this thread; the ``down`` after fail."""
+
+    def __init__(self, monkeypatch: Any, store: Any, *, lost: int, down: int = 0) -> None:
+        dialect = store.engine.dialect
+        self._commit = dialect.do_commit
+        self._lost, self._down, self._thread = lost, down, threading.get_ident()
+        monkeypatch.setattr(dialect, "do_commit", self)
+
+    def __call__(self, connection: Any) -> None:
+        if threading.get_ident() != self._thread:
+            self._commit(connection)
+            return
+        if self._lost:
+            self._lost -= 1
+            self._commit(connection)
+        elif self._down:
+            self._down -= 1
+            connection.rollback()
+        else:
+            self._commit(connection)
+            return
+        raise sqlite3.OperationalError("disk I/O error")
+
+
+@only_sqlite
+def test_an_operation_whose_commit_got_no_answer_is_gone_on_with_at_once(
+    scene: Any, monkeypatch: Any
+) -> None:
+    scene.start(heartbeat_interval=1000, sweep_interval=1000)
+    service, node_id = scene.process.service, scene.node("manageable")
+    LostAnswers(monkeypatch, scene.store, lost=1)
+    told = answer(service, "power", {"node_id": node_id, **REBOOT}, Request(new_uuid()))
+    assert told == {"result": None}
+    node = scene.until(node_id, lambda node: node.target_power_state is None)
+    assert (node.power_state, node.last_error) == ("power on", None)
+    assert operations(scene) == 1
+
+
+@only_sqlite
+def test_where_the_database_cannot_say_the_node_is_given_back(scene: Any, monkeypatch: Any) -> None:
+    scene.start(heartbeat_interval=0.1, sweep_interval=1000, retry_seconds=0.05)
+    service, node_id, request = scene.process.service, scene.node("manageable"), Request(new_uuid())
+    arguments = {"node_id": node_id, **REBOOT}
+    LostAnswers(monkeypatch, scene.store, lost=1, down=1)
+    assert answer(service, "power", arguments, request)["error"] == "Unavailable"
+    # Who asks again with the same request is told that it is accepted.
+    assert answer(service, "power", arguments, request) == {"result": None}
+    node = scene.until(node_id, lambda node: node.target_power_state is None)
+    assert (node.power_state, node.last_error) == ("power on", None)
+    assert operations(scene) == 1
+
+
+@only_sqlite
+def test_what_was_not_committed_is_refused_and_holds_nothing(scene: Any, monkeypatch: Any) -> None:
+    scene.start(heartbeat_interval=1000, sweep_interval=1000)
+    service, node_id = scene.process.service, scene.node("manageable")
+    LostAnswers(monkeypatch, scene.store, lost=0, down=1)
+    told = answer(service, "power", {"node_id": node_id, **REBOOT}, Request(new_uuid()))
+    assert told["error"] == "Unavailable"
+    assert (operations(scene), scene.get(node_id).lease_owner) == (0, None)

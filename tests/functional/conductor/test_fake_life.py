@@ -88,6 +88,35 @@ def test_maintenance_refuses_a_deploy(scene: Any) -> None:
         scene.provision(node_id, "active")
 
 
+@pytest.mark.parametrize(
+    ("state", "verb"),
+    [
+        ("manageable", "provide"),
+        ("manageable", "inspect"),
+        ("manageable", "adopt"),
+        ("active", "deleted"),
+    ],
+)
+def test_all_work_can_be_refused_in_maintenance(scene: Any, state: str, verb: str) -> None:
+    scene.start(allow_provisioning_in_maintenance=False)
+    node_id = scene.node(state, maintenance=True, maintenance_reason="fan")
+    plan = scene.bus.call("conductor", "plan", node_id=node_id, target=verb, request={})
+    assert [one["reason"] for one in plan["refusals"]] == ["maintenance"]
+    with pytest.raises(InMaintenance, match="fan"):
+        scene.provision(node_id, verb)
+    scene.stop()
+    scene.start(allow_provisioning_in_maintenance=True)
+    scene.provision(node_id, verb)
+
+
+@pytest.mark.parametrize("state", ["enroll", "available", "clean failed"])
+def test_a_node_in_maintenance_may_always_be_managed(scene: Any, state: str) -> None:
+    scene.start(allow_provisioning_in_maintenance=False)
+    node_id = scene.node(state, maintenance=True)
+    scene.provision(node_id, "manage")
+    scene.until_state(node_id, "manageable")
+
+
 def test_a_protected_node_is_not_deleted(scene: Any) -> None:
     scene.start()
     node_id = scene.node("active", protected=True)

@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from conductor.drivers.fake import FakePower
 from conductor.fakefaults import parse
-from drophammer.errors import HardwareError, Invalid, Unsupported
-from drophammer.model import BiosSetting, FirmwareComponent, Operation
+from drophammer.errors import BmcUnreachable, HardwareError, Invalid, Unsupported
+from drophammer.model import BiosSetting, FirmwareComponent, Node, Operation
 from drophammer.states import MANAGEABLE
+
+RESET = {"interface": "power", "step": "reset"}
 
 
 def clean(scene: Any, node_id: int, interface: str, step: str, **args: Any) -> Any:
@@ -292,3 +295,33 @@ def test_steps_of_an_operation_are_journalled_as_done(scene: Any) -> None:
     assert scene.get(node_id).power_state == "power on"
     with scene.store.read() as session:
         assert [operation.state for operation in session.scalars(select(Operation))] == ["done"]
+
+
+class Deaf(FakePower):
+    """Does what it is told, and its answer gets lost."""
+
+    def send(self, node: Node, action: str) -> None:
+        super().send(node, action)
+        raise BmcUnreachable("no answer")
+
+
+@pytest.mark.parametrize(
+    ("start", "verb", "request_", "end"),
+    [
+        ("available", "active", {}, "active"),
+        ("active", "rescue", {"rescue_password": "long enough"}, "rescue"),
+        ("rescue", "unrescue", {}, "active"),
+        (MANAGEABLE, "clean", {"clean_steps": [RESET]}, MANAGEABLE),
+    ],
+)
+@pytest.mark.parametrize("seconds", [0.0, 0.1])
+def test_a_machine_whose_answer_was_lost_is_looked_at(
+    scene: Any, start: str, verb: str, request_: dict[str, Any], end: str, seconds: float
+) -> None:
+    process = scene.start(fake_delays={"power": (seconds, seconds)})
+    interfaces = process.box.drivers.types["fake-hardware"].interfaces
+    interfaces["power"]["fake"] = Deaf
+    node_id = scene.node(start, power_state="power off")
+    scene.provision(node_id, verb, **request_)
+    node = scene.until(node_id, lambda node: node.operation_id is None)
+    assert (node.provision_state, node.power_state) == (end, "power on"), node.last_error

@@ -104,6 +104,21 @@ def test_a_page_of_news_is_one_update(
     assert len([text for text in statements if text.startswith("INSERT")]) == 1
 
 
+def test_a_page_of_silence_is_one_entry_for_each_in_one_statement(
+    scene: Any, process: ConductorProcess, statements: list[str]
+) -> None:
+    node_ids = [scene.node("active", driver_info=DEAD) for _ in range(5)]
+    process.power_sync.sync()
+    statements.clear()
+    process.power_sync.sync()
+    # Some databases' words have quotes around them.
+    inserts = [text.split("(")[0] for text in statements if text.startswith("INSERT")]
+    assert len([text for text in inserts if "history" in text]) == 1
+    for node_id in node_ids:
+        [entry] = entries(scene, node_id)
+        assert entry.event == scene.get(node_id).last_error
+
+
 @pytest.mark.parametrize(
     "columns",
     [

@@ -2,121 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
-import urllib3
-from sqlalchemy import select
-
-from drophammer.model import HistoryEntry, Node, Operation, Step, new_uuid
 from drophammer.store import Store
-
-LEASE_SECONDS = 6
-# Each flow takes about two of these: all are under way when the service is killed.
-DELAY_SECONDS = 1.5
-RAID = {"logical_disks": [{"size_gb": 10, "raid_level": "1"}]}
-FIRMWARE = [{"component": "bmc", "url": "http://127.0.0.1/bmc-2.1.bin"}]
-
-
-def steps(*names: str, **args: Any) -> list[dict[str, Any]]:
-    return [
-        {"interface": interface, "step": step, "args": args if step == "update" else {}}
-        for interface, _, step in (name.partition(".") for name in names)
-    ]
-
-
-# (state at first, verb, what goes with it, state that it leads to)
-WORK: tuple[tuple[str, str, dict[str, Any], str], ...] = (
-    ("enroll", "manage", {}, "manageable"),
-    ("manageable", "inspect", {}, "manageable"),
-    ("manageable", "inspect", {}, "manageable"),
-    ("manageable", "provide", {}, "available"),
-    ("manageable", "provide", {}, "available"),
-    (
-        "manageable",
-        "clean",
-        {"clean_steps": steps("raid.delete_configuration", "raid.create_configuration")},
-        "manageable",
-    ),
-    (
-        "manageable",
-        "clean",
-        {"clean_steps": steps("firmware.update", settings=FIRMWARE)},
-        "manageable",
-    ),
-    ("manageable", "clean", {"clean_steps": steps("power.reboot", "deploy.hold")}, "clean hold"),
-    ("manageable", "adopt", {}, "active"),
-    ("available", "active", {}, "active"),
-    ("available", "active", {}, "active"),
-    ("available", "active", {}, "active"),
-    ("active", "rebuild", {}, "active"),
-    ("active", "deleted", {}, "available"),
-    ("active", "deleted", {}, "available"),
-    ("active", "rescue", {"rescue_password": "secret"}, "rescue"),
-    ("rescue", "unrescue", {}, "active"),
-    ("active", "service", {"service_steps": steps("bios.factory_reset")}, "active"),
-    ("active", "service", {"service_steps": steps("raid.create_configuration")}, "active"),
-    ("active", "rebooting", {}, "active"),
+from tests.functional.embedded.work import (
+    WORK,
+    add_nodes,
+    at_work,
+    begin,
+    check,
+    take_time,
+    until_done,
 )
-
-
-def ask(url: str, method: str = "GET", body: Any = None) -> Any:
-    response = urllib3.request(
-        method,
-        url,
-        body=None if body is None else json.dumps(body),
-        headers={"X-OpenStack-Ironic-API-Version": "1.95"},
-        retries=False,
-        timeout=10,
-    )
-    assert response.status < 300, response.data
-    return json.loads(response.data) if response.data else None
-
-
-def add_nodes(store: Store) -> dict[str, tuple[str, dict[str, Any], str]]:
-    """A node for each piece of work, by UUID."""
-    nodes = {new_uuid(): work for work in WORK}
-    with store.write() as session:
-        session.add_all(
-            Node(
-                uuid=uuid,
-                driver="fake-hardware",
-                provision_state=state,
-                power_state="power on" if state in ("active", "rescue") else "power off",
-                target_raid_config=RAID,
-                created_at=store.clock.now(),
-            )
-            for uuid, (state, _, _, _) in nodes.items()
-        )
-    return {uuid: work[1:] for uuid, work in nodes.items()}
-
-
-def begin(url: str, uuid: str, verb: str, more: dict[str, Any]) -> None:
-    kind = "power" if verb == "rebooting" else "provision"
-    ask(f"{url}/v1/nodes/{uuid}/states/{kind}", "PUT", {"target": verb, **more})
-
-
-def unfinished(url: str, nodes: dict[str, tuple[str, dict[str, Any], str]]) -> list[str]:
-    told = ask(f"{url}/v1/nodes?fields=uuid,provision_state,reservation,target_power_state")
-    return [
-        f"{node['uuid']} {nodes[node['uuid']][0]}: {node['provision_state']}"
-        for node in told["nodes"]
-        if node["provision_state"] != nodes[node["uuid"]][2]
-        or node["reservation"] is not None
-        or node["target_power_state"] is not None
-    ]
 
 
 def test_all_work_is_done_after_a_kill_without_a_hand(
     serve: Any, config: Path, tmp_path: Path
 ) -> None:
-    kinds = ("power", "boot", "deploy", "inspect", "raid", "bios", "rescue", "firmware")
-    delays = "".join(f"{kind}_delay = {DELAY_SECONDS}\n" for kind in kinds)
-    times = f"heartbeat_interval = 1\nheartbeat_timeout = {LEASE_SECONDS}\n"
-    config.write_text(f"{config.read_text()}\n[conductor]\n{times}\n[fake]\n{delays}")
+    take_time(config)
     (tmp_path / "state").mkdir()
     store = Store(f"sqlite:///{tmp_path}/state/drophammer.sqlite")
     store.migrate()
@@ -129,28 +34,7 @@ def test_all_work_is_done_after_a_kill_without_a_hand(
     assert at_work(store) > len(WORK) / 2
     second = serve("--no-netboot")
     second.until("Ctrl-C stops it.")
-    end = time.monotonic() + LEASE_SECONDS + 5
-    while left := unfinished(second.url, nodes):
-        assert time.monotonic() < end, left
-        time.sleep(0.1)
+    until_done(second.url, nodes)
     second.stop()
     check(store)
     store.close()
-
-
-def at_work(store: Store) -> int:
-    with store.read() as session:
-        return len(session.scalars(select(Operation).where(Operation.finished_at.is_(None))).all())
-
-
-def check(store: Store) -> None:
-    """One operation per node, whole; what was built was built once."""
-    with store.read() as session:
-        held = session.scalars(select(Operation).where(Operation.finished_at.is_(None))).all()
-        assert [one.verb for one in held] == ["clean"]  # The one that is held for an operator.
-        done = session.scalars(select(Operation).where(Operation.finished_at.is_not(None))).all()
-        assert [one.state for one in done] == ["done"] * (len(WORK) - 1)
-        assert len(session.scalars(select(HistoryEntry)).all()) == len(done)
-        ids = [one.id for one in done]
-        states = session.scalars(select(Step.state).where(Step.operation_id.in_(ids))).all()
-        assert set(states) == {"done"}

@@ -15,13 +15,11 @@ from typing import Any
 from conductor import guard
 from conductor.agentclient import Result
 from conductor.calls.endpoint import Endpoint
-from conductor.drivers.base import HardwareType, Interface, Management, Power, StepFunction
-from conductor.drivers.fake.deploy import FakeDeploy, FakeRescue
+from conductor.drivers.base import HardwareType, Interface, Management, Power
 from conductor.drivers.registry import Drivers
 from conductor.drivers.table import hardware_types
 from conductor.flows import Runner
 from conductor.ipmi.pool import IpmiPool
-from conductor.outcomes import Outcome
 from conductor.presence import Presence
 from conductor.settings import Settings
 from conductor.sweeps import Sweeps
@@ -29,7 +27,7 @@ from conductor.task import Task
 from conductor.toolbox import Toolbox
 from conductor.workers import Workers
 from drophammer.errors import AgentBusy, BmcUnreachable, LeaseLost, Unavailable
-from drophammer.model import Agent, Node, Step, new_uuid
+from drophammer.model import Agent, Node, new_uuid
 from drophammer.netns import Namespace
 from drophammer.store import Holder, Lease
 from drophammer.tenure import Tenure
@@ -306,36 +304,11 @@ def _tell(interface: Interface, node: Node, what: str) -> None:
         raise BmcUnreachable(f"The controller of node {node.uuid} is silent.")
 
 
-def _confirmed(function: StepFunction) -> StepFunction:
-    """A step that asks whether the node is still its own before it tells the machine anything.
-
-    Those of fake hardware do not: they save the statement, for they tell nobody anything.
-    """
-
-    def run(task: Task, step: Step) -> Outcome:
-        task.confirm()
-        return function(task, step)
-
-    return run
-
-
-class WorldDeploy(FakeDeploy):
-    def functions(self) -> Mapping[str, StepFunction]:
-        return {name: _confirmed(step) for name, step in super().functions().items()}
-
-
-class WorldRescue(FakeRescue):
-    def functions(self) -> Mapping[str, StepFunction]:
-        return {name: _confirmed(step) for name, step in super().functions().items()}
-
-
 _FAKE = hardware_types()["fake-hardware"].interfaces
 WORLD_TYPE = HardwareType(
     "world",
     {
         **_FAKE,
-        "deploy": {**_FAKE["deploy"], "fake": WorldDeploy},
-        "rescue": {"fake": WorldRescue, "agent": _FAKE["rescue"]["agent"]},
         "power": {"world": WorldPower},
         "management": {"world": WorldManagement},
     },

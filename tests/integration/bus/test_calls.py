@@ -53,6 +53,14 @@ def test_where_nobody_serves_that_is_said_at_once_and_harms_no_other_call(
         bus.call("conductor@two", "note", what="x")
 
 
+def test_a_bus_that_is_closed_leaves_nobody_behind(bus: Bus, endpoint: Endpoint) -> None:
+    bus.serve("conductor", endpoint, "one")
+    bus.serve("netboot", endpoint, "one")
+    bus.call("conductor", "note", what="this")
+    bus.close()
+    until(lambda: not any(one.name.startswith("bus-") for one in threading.enumerate()), 5)
+
+
 def test_groups_and_single_servers_have_addresses_of_their_own(
     bus: Bus, make_bus: Callable[..., Bus]
 ) -> None:

@@ -97,7 +97,6 @@ GARBAGE = [
     posted(DEEP),
     posted([]),
     posted({}),
-    posted(letter(more="x")),
     posted(letter(kind="answer")),
     posted(letter(id="5")),
     posted(letter(to="netboot")),

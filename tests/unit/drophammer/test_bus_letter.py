@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -66,6 +67,12 @@ def test_a_letter_of_which_something_cannot_be_is_refused(
 def test_what_is_no_letter_is_refused(text: Any) -> None:
     with pytest.raises(Refused):
         unpack(text, "", to="conductor", key="", now=NOW)
+
+
+def test_a_letter_of_a_later_version_is_read_without_what_it_has_more() -> None:
+    made = letter()
+    text = json.dumps({**json.loads(pack(made)), "urgency": {"of": "tomorrow"}})
+    assert unpack(text, "", to="conductor", key="", now=NOW) == made
 
 
 def test_a_signature_is_that_of_the_text_and_the_key() -> None:

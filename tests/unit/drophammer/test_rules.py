@@ -348,6 +348,54 @@ def test_a_rule_is_checked_when_it_is_made(conditions: Any, actions: Any, said: 
         check(conditions, actions)
 
 
+@pytest.mark.parametrize(
+    ("op", "args", "said"),
+    [
+        (
+            "set-attribute",
+            ["/power_state", "power on"],
+            "cannot change the attribute 'power_state'",
+        ),
+        ("set-attribute", ["provision_state", "{inventory[flag]}"], "attribute 'provision_state'"),
+        ("set-attribute", ["/uuid", None], "attribute 'uuid'"),
+        ("set-attribute", [5, 5], "attribute '5'"),
+        ("set-attribute", ["/name/first", "{node.uuid}"], "nothing below"),
+        ("set-attribute", ["/name", "a/b"], "cannot be the name"),
+        ("set-attribute", ["/driver_info", []], "takes an object"),
+        ("extend-attribute", ["/traits", "CUSTOM_A"], "attribute 'traits'"),
+        ("extend-attribute", ["/extra", "x"], "not a list"),
+        ("del-attribute", ["/instance_uuid"], "attribute 'instance_uuid'"),
+        ("del-attribute", ["/conductor_group"], "cannot be unset"),
+        ("set-port-attribute", ["{item}", "/address", "{item}"], "attribute 'address' of a port"),
+        ("set-port-attribute", ["{item}", "/pxe_enabled", "maybe"], "takes a flag"),
+        ("del-port-attribute", ["{item}", "/uuid"], "attribute 'uuid' of a port"),
+    ],
+)
+def test_what_can_never_be_set_is_refused_when_the_rule_is_made(
+    op: str, args: list[Any], said: str
+) -> None:
+    action = {"op": op, "args": args, "loop": [{"a": 1}]}
+    with pytest.raises(Invalid, match=rf"actions\[0\] \({op}\): .*{said}"):
+        check([], [action])
+
+
+@pytest.mark.parametrize(
+    ("op", "args"),
+    [
+        ("set-attribute", ["/{item[key]}", "x"]),
+        ("set-attribute", ["/name", "{inventory[system_vendor][serial_number]}/a"]),
+        ("set-attribute", ["/extra/deep/down", {"a": ["{item}"]}]),
+        ("set-attribute", ["/owner", None]),
+        ("extend-attribute", ["/extra/tags", "x", True]),
+        ("del-attribute", ["/driver_info/none"]),
+        ("set-port-attribute", ["52:54:00:00:00:99", "/physical_network", "a"]),
+        ("set-plugin-data", ["/uuid", "x"]),
+    ],
+)
+def test_what_depends_on_what_a_machine_tells_is_taken(op: str, args: list[Any]) -> None:
+    check([], [{"op": op, "args": args, "loop": [{"a": 1}]}])
+
+
 def test_every_operation_of_the_vocabulary_is_there() -> None:
     assert set(OPERATORS) == {
         "eq", "lt", "gt", "is-empty", "is-none", "is-true", "is-false", "in-net", "matches",

@@ -14,7 +14,9 @@ from drophammer.tenure import Tenure
 
 
 def a_lease(holder: Holder, seconds: float) -> Lease:
-    return Lease(1, holder, "clean", 7, holder.tenure.taken(), seconds)
+    lease = Lease(1, holder, "clean", 7, holder.tenure.taken(), seconds)
+    holder.tenure.settled(lease.key)
+    return lease
 
 
 def until_past(seconds: float) -> None:
@@ -34,9 +36,33 @@ def test_a_lease_is_ours_for_its_time_and_not_longer() -> None:
 def test_a_renewal_in_time_pushes_out_what_was_taken_before() -> None:
     holder = Holder("a", "host")
     lease = a_lease(holder, 0.03)
+    with holder.tenure.renewal(60) as renewed:
+        renewed.add(lease.key)
+    assert lease.left() > 50
+
+
+def test_what_was_not_renewed_with_the_rest_is_lost_at_once() -> None:
+    holder = Holder("a", "host")
+    lease = a_lease(holder, 60)
     with holder.tenure.renewal(60):
         pass
+    with pytest.raises(LeaseLost, match="was taken from this process"):
+        lease.left()
+
+
+def test_what_was_taken_during_a_renewal_is_not_lost_by_it() -> None:
+    holder = Holder("a", "host")
+    with holder.tenure.renewal(60):
+        lease = a_lease(holder, 60)
     assert lease.left() > 50
+
+
+def test_a_look_at_what_nobody_holds_outlives_a_renewal() -> None:
+    holder = Holder("a", "host")
+    look = Lease(1, holder, "heartbeat", 0, holder.tenure.taken(), 60)
+    with holder.tenure.renewal(60):
+        pass
+    assert look.left() > 50
 
 
 def test_a_renewal_that_failed_renews_nothing() -> None:
