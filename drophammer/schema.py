@@ -17,11 +17,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, inspect
 from sqlalchemy.exc import SQLAlchemyError
 
 from drophammer import engines, outage
@@ -33,6 +29,8 @@ MIGRATIONS = pathlib.Path(__file__).with_name("migrations")
 _PG_LOCK = 0x64726F70
 _LOCK_SECONDS = 600
 _NAME = re.compile(r"(\d{4})(?:_since_(\d{4}))?")
+# Read as text: most starts have nothing to change, and Alembic takes 8 MB as long as one runs.
+_REVISION = re.compile(r'^revision = "(\w+)"\ndown_revision = (?:None|"(\w+)")$', re.MULTILINE)
 
 
 def migrate(url: str) -> bool:
@@ -41,19 +39,19 @@ def migrate(url: str) -> bool:
     Raises Invalid when it is of a version that this one cannot work with.
     """
     engine = engines.engine(url, migrating=True)
-    config = _config()
+    known = _revisions()
     try:
+        with connected(engine) as connection:
+            if _serves(_found(connection), known):
+                return False
         with connected(engine.execution_options(drophammer_begin="BEGIN IMMEDIATE")) as connection:
             _lock(connection)
-            before = _found(connection)
-            if before is not None and before not in _known(config):
-                _check(before, _head(config))
-                return False
+            if _serves(_found(connection), known):
+                return False  # Another process has done it while we waited.
             _collate(connection)
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            _upgrade(connection)
             connection.commit()
-            return before != _found(connection)
+            return True
     finally:
         engine.dispose()
 
@@ -73,7 +71,7 @@ def connected(engine: Engine) -> Iterator[Connection]:
 
 def versions(connection: Connection) -> tuple[str | None, str]:
     """Which version the schema has, None for none, and which one this code brings it to."""
-    return _found(connection), _head(_config())
+    return _found(connection), _head(_revisions())
 
 
 def serves(found: str | None, ours: str) -> bool:
@@ -86,31 +84,49 @@ def serves(found: str | None, ours: str) -> bool:
     return newer[2] <= here[1] < newer[1]
 
 
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    return config
+def _revisions() -> dict[str, str | None]:
+    """This version's revisions, each with the one that it follows."""
+    texts = (path.read_text() for path in (MIGRATIONS / "versions").glob("0*.py"))
+    return {made[1]: made[2] for text in texts if (made := _REVISION.search(text))}
 
 
-def _head(config: Config) -> str:
-    return str(ScriptDirectory.from_config(config).get_current_head())
-
-
-def _known(config: Config) -> set[str]:
-    return {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+def _head(known: dict[str, str | None]) -> str:
+    """The last one."""
+    [head] = known.keys() - set(known.values())
+    return head
 
 
 def _found(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    return None if found is None else str(found)
 
 
-def _check(found: str, ours: str) -> None:
+def _serves(found: str | None, known: dict[str, str | None]) -> bool:
+    """Whether there is nothing to do. Raises Invalid when nothing can be done."""
+    ours = _head(known)
+    if found == ours:
+        return True
+    if found is None or found in known:
+        return False
     if not serves(found, ours):
         raise Invalid(
             f"The database has schema {found}, which is newer than this version of Drophammer "
             f"({ours}): run the version that made it; there is no way back but a backup."
         )
     LOG.info("the database has schema %s, which this version (%s) works with", found, ours)
+    return True
+
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
 def _lock(connection: Connection) -> None:

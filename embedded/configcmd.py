@@ -11,9 +11,9 @@ import conductor.settings
 import netboot.settings
 from conductor.drivers.registry import Drivers
 from drophammer.errors import DrophammerError, Invalid
+from embedded.apirole import check_users
 from embedded.generated import sample_configuration
 from embedded.options import load, unknown
-from embedded.service import check_users
 
 
 def main(argv: list[str]) -> int:

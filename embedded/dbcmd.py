@@ -14,7 +14,7 @@ from sqlalchemy import make_url
 from drophammer import engines, schema, transfer
 from drophammer.errors import DrophammerError
 from embedded.options import load
-from embedded.service import LOCK, lock_state_dir
+from embedded.statedir import LOCK, lock_state_dir
 
 
 def parser() -> argparse.ArgumentParser:

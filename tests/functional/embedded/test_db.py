@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import select, text
 
 from drophammer import schema
@@ -160,3 +164,21 @@ def test_a_change_of_the_schema_that_was_cut_off_can_be_made_again(
     with target.engine.connect() as connection:
         found, ours = schema.versions(connection)
     assert found == ours
+
+
+def test_revisions_are_read_as_alembic_reads_them() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(schema.MIGRATIONS))
+    scripts = ScriptDirectory.from_config(config)
+    known = {one.revision: one.down_revision for one in scripts.walk_revisions()}
+    assert schema._revisions() == known
+    assert schema._head(known) == scripts.get_current_head()
+
+
+def test_a_database_that_is_up_to_date_is_started_on_without_alembic(empty_database: Path) -> None:
+    script = (
+        "import sys\nfrom drophammer import schema\n"
+        f"assert schema.migrate({databases.url_of(empty_database)!r}) is False\n"
+        "assert 'alembic' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=30)
