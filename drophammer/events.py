@@ -18,6 +18,7 @@ _TOLD = "events to be written"
 _WRITTEN = "events were written"
 # Not the class: statements on it go through the ORM, which is twice as slow.
 _EVENTS: Any = Event.__table__
+_INSERT = insert(_EVENTS)
 _watchers: set[Callable[[], None]] = set()
 
 
@@ -44,7 +45,7 @@ def record(
 def _write(session: Session) -> None:
     told = session.info.pop(_TOLD, None)
     if told:
-        session.execute(insert(_EVENTS), told)
+        session.execute(_INSERT, told)
         session.info[_WRITTEN] = True
 
 

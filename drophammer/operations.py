@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
+from drophammer import prepared
 from drophammer.errors import NotFound
 from drophammer.model import Operation, Step, new_uuid
 
@@ -172,7 +173,7 @@ def replan(session: Session, operation_id: int, position: int, specs: Sequence[S
 
 def set_values(session: Session, operation_id: int, values: dict[str, Any]) -> None:
     """Write columns of an operation."""
-    session.execute(update(_OPERATIONS).where(_OPERATIONS.c.id == operation_id).values(**values))
+    prepared.write(session, _OPERATIONS, {"id": operation_id}, values)
 
 
 def set_progress(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -183,11 +184,8 @@ def set_progress(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def set_step(session: Session, step: Step, values: dict[str, Any]) -> None:
     """Write columns of a step."""
-    session.execute(
-        update(_STEPS)
-        .where(_STEPS.c.operation_id == step.operation_id, _STEPS.c.position == step.position)
-        .values(**values)
-    )
+    which = {"operation_id": step.operation_id, "position": step.position}
+    prepared.write(session, _STEPS, which, values)
 
 
 def set_steps(session: Session, changes: Sequence[tuple[Step, Mapping[str, Any]]]) -> None:
@@ -232,11 +230,14 @@ def give_up(session: Session, operation_id: int, text: str, now: datetime.dateti
     set_values(session, operation_id, {"state": ABORTED, "error": text, "finished_at": now})
 
 
+_COUNT_UNFINISHED = select(func.count()).where(
+    Operation.flow.in_(bindparam("flows", expanding=True)),
+    Operation.state.in_(UNFINISHED),
+    Operation.node_id != bindparam("besides"),
+)
+
+
 def count_unfinished(session: Session, flows: Sequence[str], *, besides: int) -> int:
     """How many operations of some flows are under way on nodes ``besides`` one."""
-    query = select(func.count()).where(
-        Operation.flow.in_(flows),
-        Operation.state.in_(UNFINISHED),
-        Operation.node_id != besides,
-    )
-    return session.execute(query).scalar_one()
+    told = {"flows": list(flows), "besides": besides}
+    return session.execute(_COUNT_UNFINISHED, told).scalar_one()

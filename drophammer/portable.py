@@ -7,7 +7,8 @@ so it is read as it was written.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, CursorResult, Update, select
@@ -23,20 +24,32 @@ def changed(session: Session, statement: Update) -> bool:
 
 
 def update_one(
-    session: Session, statement: Update, which: ColumnElement[bool], wanted: Any
+    session: Session,
+    statement: Update,
+    which: ColumnElement[bool],
+    wanted: Any,
+    told: Mapping[str, Any],
 ) -> Any | None:
     """Run an UPDATE of at most one row and return ``wanted`` of it: a column, or the entity.
 
-    ``which`` finds that row afterwards. None when there was no row for the statement.
+    ``which`` finds that row afterwards; ``told`` are the values of both statements' parameters.
+    None when there was no row for the statement.
     """
     if not session.get_bind().dialect.update_returning:
-        if not changed(session, statement):
+        done = session.execute(statement, told, execution_options=_PLAIN)
+        if not cast(CursorResult[Any], done).rowcount:
             return None
         query = select(wanted).where(which)
-        return session.execute(query, execution_options={"populate_existing": True}).scalar_one()
+        found = session.execute(query, told, execution_options={"populate_existing": True})
+        return found.scalar_one()
     return session.execute(
-        statement.returning(wanted), execution_options={**_PLAIN, "populate_existing": True}
+        _returning(statement, wanted), told, execution_options={**_PLAIN, "populate_existing": True}
     ).scalar_one_or_none()
+
+
+@lru_cache(maxsize=32)
+def _returning(statement: Update, wanted: Any) -> Any:
+    return statement.returning(wanted)
 
 
 def update_some(

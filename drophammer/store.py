@@ -11,12 +11,13 @@ import datetime
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Update, and_, bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
-from drophammer import engines, portable, schema
+from drophammer import engines, portable, prepared, schema
 from drophammer.asking import Asker
 from drophammer.clock import Clock, DatabaseClock, SystemClock
 from drophammer.errors import LeaseLost, NodeLocked, NotFound
@@ -199,21 +200,16 @@ class Store:
         takes: ColumnElement[bool] | None = None,
     ) -> Any:
         now = self.clock.now()
-        free = or_(Node.lease_owner.is_(None), Node.lease_expires < now)
+        told = {
+            "its_node": node_id,
+            "its_now": now,
+            "its_owner": holder.uuid,
+            "its_host": holder.host,
+            "its_purpose": purpose,
+            "its_expires": now + datetime.timedelta(seconds=self.lease_seconds),
+        }
         taken = portable.update_one(
-            session,
-            update(Node)
-            .where(Node.id == node_id, free if takes is None else or_(free, takes))
-            .values(
-                lease_owner=holder.uuid,
-                lease_host=holder.host,
-                lease_purpose=purpose,
-                lease_since=now,
-                lease_expires=now + datetime.timedelta(seconds=self.lease_seconds),
-                fence=Node.fence + 1,
-            ),
-            Node.id == node_id,
-            wanted,
+            session, _taking(takes), Node.id == bindparam("its_node"), wanted, told
         )
         if taken is None:
             raise self._locked(session, node_id)
@@ -272,17 +268,8 @@ class Store:
 
     def update_leased(self, session: Session, lease: Lease, values: dict[str, Any]) -> None:
         """Write columns of the node if, and only if, ``lease`` still holds. Else LeaseLost."""
-        done = portable.changed(
-            session,
-            update(_NODES)
-            .where(
-                _NODES.c.id == lease.node_id,
-                _NODES.c.fence == lease.fence,
-                _NODES.c.lease_owner == lease.holder.uuid,
-            )
-            .values(**values),
-        )
-        if not done:
+        which = {"id": lease.node_id, "fence": lease.fence, "lease_owner": lease.holder.uuid}
+        if not prepared.write(session, _NODES, which, values):
             raise LeaseLost(
                 f"The lease for '{lease.purpose}' on this node has ended or was taken over; "
                 "its new holder goes on with the work."
@@ -318,6 +305,23 @@ class Store:
         return NodeLocked(
             locked_message(row.uuid, row.lease_host, row.lease_purpose, row.lease_since)
         )
+
+
+@lru_cache(maxsize=8)
+def _taking(takes: ColumnElement[bool] | None) -> Update:
+    free = or_(Node.lease_owner.is_(None), Node.lease_expires < bindparam("its_now"))
+    return (
+        update(Node)
+        .where(Node.id == bindparam("its_node"), free if takes is None else or_(free, takes))
+        .values(
+            lease_owner=bindparam("its_owner"),
+            lease_host=bindparam("its_host"),
+            lease_purpose=bindparam("its_purpose"),
+            lease_since=bindparam("its_now"),
+            lease_expires=bindparam("its_expires"),
+            fence=Node.fence + 1,
+        )
+    )
 
 
 def held(row: Mapping[str, Any], now: datetime.datetime) -> bool:
