@@ -86,7 +86,7 @@ def serves(found: str | None, ours: str) -> bool:
 
 def _revisions() -> dict[str, str | None]:
     """This version's revisions, each with the one that it follows."""
-    texts = (path.read_text() for path in (MIGRATIONS / "versions").glob("0*.py"))
+    texts = (path.read_text() for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
     return {made[1]: made[2] for text in texts if (made := _REVISION.search(text))}
 
 
