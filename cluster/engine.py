@@ -132,6 +132,10 @@ class Engine:
         """Variables of its own."""
         return {}
 
+    def is_open(self) -> bool:
+        """Whether somebody accepts connections on its port."""
+        return port_is_open(self.port)
+
     def answers(self) -> bool:
         """Whether it takes work, asked once its port is open."""
         return True
@@ -193,7 +197,7 @@ class Engine:
     def _ready(self) -> bool:
         if self._process is None or self._process.poll() is not None:
             raise Unavailable(self._last_words())
-        return port_is_open(self.port) and self.answers()
+        return self.is_open() and self.answers()
 
     def _last_words(self) -> str:
         text = (self.folder / "output.log").read_text(errors="replace")
@@ -218,8 +222,8 @@ def _moves(pid: int) -> bool:
     return False
 
 
-def port_is_open(port: int) -> bool:
+def port_is_open(port: int, host: str = HOST) -> bool:
     """Whether somebody accepts connections there."""
     with socket.socket() as probe:
         probe.settimeout(1)
-        return probe.connect_ex((HOST, port)) == 0
+        return probe.connect_ex((host, port)) == 0

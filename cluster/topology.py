@@ -93,7 +93,7 @@ class Cluster:
         ]
         netboot: Options = {
             "netboot": {
-                "listen": HOST,
+                "address": HOST,
                 "http_port": first + _NETBOOT + 1,
                 "tftp_port": first + _NETBOOT + 2,
             }
@@ -112,7 +112,7 @@ class Cluster:
         )
         options: Options = {
             "DEFAULT": {"host": name, "transport_url": broker},
-            "database": {"connection": database.replace("%", "%%")},
+            "database": {"connection": database},
             "serve": {} if role == "api" else {"monitor_listen": f"{HOST}:{port}"},
             "conductor": {"ramdisk_api_url": self.url},
         }

@@ -10,12 +10,14 @@ import urllib3
 
 from conductor.http import exchange
 from conductor.httperrors import reason
-from drophammer.errors import ImageError, Invalid
+from drophammer.errors import ImageError, Invalid, Unavailable
 from drophammer.model import Node
 from drophammer.netns import Namespace
 
 _DIGEST_LENGTH = {"md5": 32, "sha256": 64, "sha512": 128}
 _HEAD_SECONDS = 10
+# What a server answers that is overloaded, or a proxy whose server is being restarted.
+_MOMENTARY = (429, 502, 503, 504)
 
 
 def validate(node: Node) -> None:
@@ -37,7 +39,8 @@ def validate(node: Node) -> None:
 def check_reachable(namespace: Namespace, node: Node) -> int | None:
     """Ask the image server for the image's size in bytes (None: it does not say).
 
-    Raises ImageError with what was tried and what came back.
+    Raises ImageError with what was tried and what came back; Unavailable when that may be
+    better in a moment, because the server is being restarted or is busy.
     """
     url = str(node.instance_info["image_source"])
     try:
@@ -49,7 +52,7 @@ def check_reachable(namespace: Namespace, node: Node) -> int | None:
                 timeout=urllib3.Timeout(connect=_HEAD_SECONDS, read=_HEAD_SECONDS),
             )
     except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-        raise ImageError(
+        raise Unavailable(
             f"The image {shown(url)} cannot be reached: {reason(error)}. Check the URL and that "
             "its server runs and is reachable from the provisioning network."
         ) from error
@@ -57,7 +60,8 @@ def check_reachable(namespace: Namespace, node: Node) -> int | None:
     if response.status in (403, 405, 501):
         return None
     if response.status >= 400:
-        raise ImageError(
+        failure = Unavailable if response.status in _MOMENTARY else ImageError
+        raise failure(
             f"The image server answered HTTP {response.status} for {shown(url)}. Check the URL."
         )
     length = response.headers.get("Content-Length")

@@ -9,17 +9,31 @@ from conductor.outcomes import Done, Outcome
 from conductor.steps.power import switch
 from conductor.steps.ramdisk import leave_ramdisk
 from drophammer import states
-from drophammer.errors import DrophammerError, LeaseLost
+from drophammer.errors import DrophammerError, ImageError, LeaseLost, Unavailable
 from drophammer.model import Step
 from drophammer.text import readable
 
 if TYPE_CHECKING:
     from conductor.task import Task
 
+# With the pause after "try again later" (settings.retry_seconds) half a minute.
+IMAGE_TRIES = 6
+
 
 def check_image(task: Task, step: Step) -> Outcome:
-    """Is the image where the node's instance_info says? Asked before the machine is touched."""
-    size = images.check_reachable(task.box.namespace, task.node)
+    """Is the image where the node's instance_info says? Asked before the machine is touched.
+
+    A server that is just being restarted is waited for, half a minute and not for as long as a
+    deployment may take: most often it is the URL that is wrong.
+    """
+    try:
+        size = images.check_reachable(task.box.namespace, task.node)
+    except Unavailable as error:
+        tries = int(step.cursor.get("tries", 0)) + 1
+        if tries > IMAGE_TRIES:
+            raise ImageError(error.message) from error
+        task.note(step, tries=tries)
+        raise
     return Done({"size": size})
 
 

@@ -8,6 +8,7 @@ import random
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,12 +56,18 @@ class Job:
 
 @dataclass
 class Memory:
-    """What clients know to be so."""
+    """What clients know to be so.
+
+    ``lost`` and ``double``: what they found at a machine itself, looking at it ``looks`` times.
+    """
 
     jobs: list[Job] = field(default_factory=list)
     patches: dict[str, set[str]] = field(default_factory=dict)
     answers: Counter[str] = field(default_factory=Counter)
     odd: Counter[str] = field(default_factory=Counter)
+    lost: list[str] = field(default_factory=list)
+    double: list[str] = field(default_factory=list)
+    looks: int = 0
     silence: float = 0.0
 
 
@@ -120,9 +127,16 @@ class Worker:
     """Deploys and cleans one node, in turn, until told to stop; then sees the last job out."""
 
     def __init__(
-        self, url: str, uuid: str, watcher: Watcher, memory: Memory, image: dict[str, str]
+        self,
+        url: str,
+        uuid: str,
+        watcher: Watcher,
+        memory: Memory,
+        image: dict[str, str],
+        examine: Callable[[str, Memory], None] = lambda verb, memory: None,
     ) -> None:
-        self._image = image
+        """``examine``: looks at the machine after a deploy or a clean that has ended well."""
+        self._image, self._examine = image, examine
         self._url, self._uuid, self._watcher, self._memory = url, uuid, watcher, memory
         self._random = random.Random(uuid)
         self._patched = 0
@@ -142,6 +156,8 @@ class Worker:
             self._ask_for(job, state)
             if job.accepted and not self._see_out(job):
                 return
+            if job.ended is not None:
+                self._examine(job.verb, self._memory)
 
     def _choose_image(self) -> None:
         """What is to be deployed, told until it is known: a node forgets it with its instance."""

@@ -15,7 +15,9 @@ from pathlib import Path
 
 from cluster.engine import Engine
 from cluster.role import Role
-from cluster.topology import Cluster, Plan
+from cluster.topology import Cluster, Options, Plan
+from drophammer.netns import Namespace
+from tests.chaos.hall import Hall, Host
 from tests.chaos.machines import IMAGE_PATH
 
 LEASE_SECONDS = 10
@@ -31,9 +33,14 @@ ROOT = Path(__file__).parents[2]
 ROLES = ("api-1", "api-2", "netboot", "conductor-1", "conductor-2", "conductor-3")
 
 
+def inside() -> bool:
+    """Whether this process has a network of its own already."""
+    return "CHAOS_INSIDE" in os.environ
+
+
 def enter(argv: list[str]) -> None:
     """Go on in a network namespace of this process' own. Does not return the first time."""
-    if os.environ.get("CHAOS_INSIDE"):
+    if inside():
         return
     command = ["unshare", "--net", "--", sys.executable, "-m", "tests.chaos", *argv]
     os.execvpe(command[0], command, {**os.environ, "CHAOS_INSIDE": "1"})
@@ -42,8 +49,9 @@ def enter(argv: list[str]) -> None:
 class Field:
     """Everything that runs. ``down`` is who shall not be started again for now."""
 
-    def __init__(self, folder: Path, *, database: str, machines: int) -> None:
+    def __init__(self, folder: Path, *, database: str, machines: int, lab: int = 0) -> None:
         self.folder, self._count = folder, machines
+        self._hall = Hall(folder, lab, apis=2) if lab else None
         self.addresses = {name: f"10.99.0.{n}" for n, name in enumerate(ROLES, 1)}
         self.notes = folder / "machines.notes"
         self.cluster = Cluster(self._plan(database))
@@ -54,29 +62,52 @@ class Field:
         self._keeper = threading.Thread(target=self._keep, daemon=True)
 
     @property
+    def hosts(self) -> list[Host]:
+        """The real machines."""
+        return self._hall.hosts if self._hall else []
+
+    @property
     def netboot_url(self) -> str:
+        if self._hall:
+            return self._hall.netboot_url
         return f"http://127.0.0.1:{PORT + 41}"
 
     @property
-    def image_url(self) -> str:
-        return f"http://{MACHINES}:{FIRST_CONTROLLER - 1}{IMAGE_PATH}"
+    def image(self) -> dict[str, str]:
+        """What is deployed on machines that have no disk."""
+        return {
+            "image_source": f"http://{MACHINES}:{FIRST_CONTROLLER - 1}{IMAGE_PATH}",
+            "image_checksum": "0" * 64,
+            "image_disk_format": "raw",
+        }
+
+    @property
+    def lab_image(self) -> dict[str, str]:
+        """And on those that have one."""
+        return self._hall.instance_info if self._hall else {}
 
     def start(self) -> None:
         for command in (
             "link set lo up",
-            f"addr add {MACHINES}/32 dev lo",
             f"tuntap add dev {_NOWHERE} mode tun",
             f"link set {_NOWHERE} up",
             f"addr add 10.99.9.9/32 dev {_NOWHERE}",
             *(f"addr add {address}/32 dev lo" for address in self.addresses.values()),
         ):
             _ip(command)
+        if self._hall:
+            self._hall.start(MACHINES)
+        else:
+            _ip(f"addr add {MACHINES}/32 dev lo")
         self.cluster.start()
+        if self._hall:
+            self._hall.open()
+        machines = [
+            *(sys.executable, "-m", "tests.chaos.machines", MACHINES, str(self._count)),
+            *(str(FIRST_CONTROLLER), self.netboot_url, str(self.notes)),
+        ]
         self._machines = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "tests.chaos.machines", MACHINES, str(self._count)),
-                *(str(FIRST_CONTROLLER), self.netboot_url, str(self.notes)),
-            ],
+            (self._hall.namespace if self._hall else Namespace()).command(machines),
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=(self.folder / "machines.log").open("w"),
@@ -94,7 +125,11 @@ class Field:
         if self._machines is not None:
             self._machines.kill()
             self._machines.wait()
-        self.cluster.stop()
+        try:
+            self.cluster.stop()
+        finally:
+            if self._hall:
+                self._hall.stop()
 
     def role(self, name: str) -> Role:
         return next(one for one in self.cluster.roles if one.name == name)
@@ -114,14 +149,12 @@ class Field:
 
     def _plan(self, database: str) -> Plan:
         plan = Plan(self.folder, PORT, database=database, listen="0.0.0.0", seen_at=self.addresses)
-        delays = {f"{kind}_delay": "0.5, 4" for kind in _KINDS}
+        delays: dict[str, object] = {f"{kind}_delay": "0.5, 4" for kind in _KINDS}
         plan.options.update(
             {
                 "conductor": {
                     "heartbeat_interval": 2,
                     "heartbeat_timeout": LEASE_SECONDS,
-                    "deploy_kernel": f"http://{MACHINES}/kernel",
-                    "deploy_ramdisk": f"http://{MACHINES}/ramdisk",
                     "sync_power_state_interval": 15,
                 },
                 "agent": {"require_tls": "false"},
@@ -129,6 +162,16 @@ class Field:
                 "fake": delays,
             }
         )
+        if self._hall:
+            _add(plan.options, self._hall.options())
+            plan.more.update({name: self._hall.options_of(name) for name in ROLES})
+        else:
+            files = f"http://{MACHINES}"
+            kernel: dict[str, object] = {
+                "deploy_kernel": f"{files}/kernel",
+                "deploy_ramdisk": f"{files}/ramdisk",
+            }
+            _add(plan.options, {"conductor": kernel})
         # One host's clock is ten minutes ahead, and two hosts have the same name.
         if _FAKETIME.exists():
             plan.variables["conductor-2"] = {
@@ -137,7 +180,7 @@ class Field:
                 "FAKETIME_DONT_FAKE_MONOTONIC": "1",
                 "DONT_FAKE_MONOTONIC": "1",
             }
-        plan.more["conductor-3"] = {"DEFAULT": {"host": "conductor-2"}}
+        _add(plan.more.setdefault("conductor-3", {}), {"DEFAULT": {"host": "conductor-2"}})
         return plan
 
     def _keep(self) -> None:
@@ -151,6 +194,11 @@ class Field:
     def _drain(self, output: object) -> None:
         with (self.folder / "machines.out").open("w") as file:
             file.writelines(output)  # type: ignore[arg-type]
+
+
+def _add(options: Options, more: Options) -> None:
+    for group, values in more.items():
+        options[group] = {**options.get(group, {}), **values}
 
 
 def _ip(command: str) -> None:

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.skipif(os.geteuid() != 0, reason="a network of one's own takes root")
 def test_nothing_fails_sticks_or_is_lost_or_done_twice_in_a_minute_of_chaos() -> None:
     command = [sys.executable, "-m", "tests.chaos", "--minutes", "1", "--jobs", "10"]
-    command += ["--fake", "12", "--machines", "6"]
+    command += ["--fake", "12", "--machines", "6", "--lab", "0"]
     done = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False
     )

@@ -56,6 +56,9 @@ def judge(
         if node["maintenance"]:
             found.failed += 1
             found.lines.append(f"{node['uuid']} is left in maintenance")
+    found.lost += len(memory.lost)
+    found.double += len(memory.double)
+    found.lines += memory.lost + memory.double
     store = Store(url)
     try:
         _operations(found, memory, store)

@@ -293,16 +293,20 @@ def agent() -> Iterator[ScriptedAgent]:
 
 
 class ImageServer:
-    """Answers HEAD for one image."""
+    """Answers HEAD for one image; the first ``busy`` times that it is busy."""
 
     def __init__(self) -> None:
+        self.busy = 0
+        server = self
+
         class Handler(BaseHTTPRequestHandler):
             def log_message(self, *args: object) -> None:
                 pass
 
             def do_HEAD(self) -> None:
-                found = self.path == "/image.raw"
-                self.send_response(200 if found else 404)
+                found, busy = self.path == "/image.raw", server.busy > 0
+                server.busy -= busy
+                self.send_response(503 if busy else 200 if found else 404)
                 self.send_header("Content-Length", "1048576" if found else "0")
                 self.end_headers()
 

@@ -149,7 +149,7 @@ def test_an_abort_of_a_step_that_must_not_be_broken_off_waits_for_its_end(
 
 
 def deploy(scene: Any, image_server: Any, **info: Any) -> int:
-    scene.start(**FILES)
+    scene.start(**FILES, retry_seconds=0.01)
     instance = {"image_source": image_server.url + "/image.raw", "image_checksum": SHA, **info}
     node_id = scene.machine("available", name="web-1", instance_info=instance)
     scene.provision(
@@ -247,6 +247,15 @@ def test_an_image_that_is_not_there_fails_before_the_machine_is_touched(
     assert words in node.last_error
     assert source in node.last_error
     assert scene.netboot.prepared == []
+
+
+def test_an_image_server_that_is_being_restarted_is_waited_for(
+    scene: Any, image_server: Any
+) -> None:
+    image_server.busy = 3
+    node_id = deploy(scene, image_server)
+    scene.until_state(node_id, "wait call-back")
+    assert image_server.busy == 0
 
 
 @pytest.mark.parametrize(

@@ -493,7 +493,7 @@ def test_a_url_that_is_none_is_refused(scene: Any, info: dict[str, Any]) -> None
 
 
 def test_a_signed_url_is_not_shown(scene: Any) -> None:
-    scene.start(**FILES)
+    scene.start(**FILES, retry_seconds=0.01)
     info = {"image_source": "http://127.0.0.1:9/i?token=CANARY", "image_checksum": SHA}
     node_id = scene.machine("available", instance_info=info)
     scene.provision(node_id, "active")
