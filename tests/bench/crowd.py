@@ -18,7 +18,7 @@ from cluster.lending import free_ports
 from cluster.topology import Cluster, Plan
 from tests.bench.life import CONFIG, LIFE, enroll, together, watched_each
 from tests.bench.rounds import Subject
-from tests.bench.servers import CLUSTER_PORTS, Server, settings
+from tests.bench.servers import CLUSTER_PORTS, Server, await_drivers, settings
 
 GROUPS = Path("/sys/fs/cgroup/cpu")
 PERIOD = 20_000
@@ -60,6 +60,7 @@ def measured(count: int, options: argparse.Namespace) -> float:
         ends: list[Callable[[], None]] = []
         try:
             cluster.start()
+            await_drivers(f"http://127.0.0.1:{cluster.apis[0]}/v1/drivers")
             subject = Subject(Server("ours", "127.0.0.1", cluster.apis[0], list), VERSION)
             enroll(subject, options.nodes, options.clients)
             ends = [limit(role.pid or 0, options.share) for role in cluster.conductors()]

@@ -25,7 +25,7 @@ from drophammer.model import Node
 from drophammer.store import Store
 from tests.bench.client import Client
 from tests.bench.life import insist, take
-from tests.bench.servers import CLUSTER_PORTS, Server
+from tests.bench.servers import CLUSTER_PORTS, Server, await_drivers
 
 LEASE_SECONDS = 20
 VERSION = "1.95"
@@ -52,6 +52,7 @@ def main() -> None:
         cluster = Cluster(plan)
         try:
             cluster.start()
+            await_drivers(f"http://127.0.0.1:{cluster.apis[0]}/v1/drivers")
             measure(cluster, options)
         finally:
             cluster.stop()

@@ -81,7 +81,7 @@ def ours(state_dir: Path | None = None, config: str = "") -> Iterator[Server]:
         command += ["--log-file", str(Path(folder) / "service.log")]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         try:
-            _wait(f"http://127.0.0.1:{port}/v1/drivers", process)
+            await_drivers(f"http://127.0.0.1:{port}/v1/drivers", process)
             url = f"sqlite:///{state}/drophammer.sqlite"
             yield Server("ours", "127.0.0.1", port, lambda: [process.pid], url)
         finally:
@@ -112,7 +112,7 @@ def spread(database: str, conductors: int, config: str = "") -> Iterator[Server]
             cluster.start()
             roles = [one for one in cluster.roles if one.roles in ("api", "conductor")]
             [port] = [one.port for one in roles if one.roles == "api"]
-            _wait(f"http://127.0.0.1:{port}/v1/drivers")
+            await_drivers(f"http://127.0.0.1:{port}/v1/drivers")
             url = cluster.database.url
             yield Server(
                 "ours", "127.0.0.1", port, lambda: [one.pid for one in roles if one.pid], url
@@ -121,7 +121,7 @@ def spread(database: str, conductors: int, config: str = "") -> Iterator[Server]
             cluster.stop()
 
 
-def _wait(url: str, process: subprocess.Popen[bytes] | None = None) -> None:
+def await_drivers(url: str, process: subprocess.Popen[bytes] | None = None) -> None:
     """Until a conductor has told which drivers it has."""
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end and (process is None or process.poll() is None):
