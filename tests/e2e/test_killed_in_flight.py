@@ -141,6 +141,7 @@ class Site:
         body = {
             **described,
             "boot_interface": "ipxe",
+            "rescue_interface": "agent",
             "automated_clean": False,
             "properties": {
                 "capabilities": f"boot_mode:{machine.firmware}",
