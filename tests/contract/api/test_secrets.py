@@ -75,7 +75,8 @@ class Life:
                     "configdrive": at("instance_info/configdrive"),
                     "image_url": f"http://127.0.0.1:9/{at('image_url')}",
                     "image_pull_secret": at("image_pull_secret"),
-                    "image_source": f"http://u:{at('image_source')}@127.0.0.1:9/image",
+                    # A server that answers, and has no such image: no other is waited for.
+                    "image_source": f"http://u:{at('image_source')}@{client.url[7:]}/image",
                     "image_checksum": "0" * 64,
                 },
                 "extra": {"api_token": "x"},
