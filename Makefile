@@ -66,8 +66,9 @@ suite: ## the functional tests on ENGINES="postgresql rabbitmq" or "mariadb rabb
 
 integration: ## engines that are killed, stopped, cut off and full; two versions beside each other
 	@bin/setup cluster
-	$(PYTEST) -q -rs -n 3 --dist loadfile tests/integration/bus tests/integration/database \
-		tests/integration/upgrade
+	# Alone: it is about seconds, and others' clusters that start take all of some.
+	$(PYTEST) -q -rs tests/integration/bus
+	$(PYTEST) -q -rs -n 2 --dist loadfile tests/integration/database tests/integration/upgrade
 
 chaos: ## ten minutes of it: a cluster whose parts are killed, stopped and cut off at random
 	@bin/setup cluster

@@ -198,7 +198,7 @@ def from_before(folder: Path) -> Path:
         folder.mkdir()
         packed = folder / "code.tar"
         git("archive", f"--output={packed}", commit, *PACKAGES)
-        shutil.unpack_archive(packed, folder, filter="data")
+        subprocess.run(["tar", "-xf", str(packed), "-C", str(folder)], check=True)
         return folder
     pytest.skip("the history of this checkout is cut off")
 
