@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(
     not shutil.which("rabbitmqctl") and not Path("/usr/lib/rabbitmq").exists(),
     reason="Debian's rabbitmq-server is not installed; `make test` does that",

@@ -130,7 +130,7 @@ def test_a_server_that_stops_in_good_order_loses_nothing(
 ) -> None:
     peers = [peer(name) for name in ("one", "two", "three")]
     asked: list[str] = []
-    failed: list[Exception] = []
+    unanswered: list[str] = []
     stop = threading.Event()
 
     def ask(name: str) -> None:
@@ -140,8 +140,8 @@ def test_a_server_that_stops_in_good_order_loses_nothing(
             try:
                 bus.call("conductor", "note", what=f"{name}-{number}")
                 asked.append(f"{name}-{number}")
-            except Unavailable as error:
-                failed.append(error)
+            except Unanswered:
+                unanswered.append(f"{name}-{number}")
 
     threads = [threading.Thread(target=ask, args=(name,)) for name in "abcd"]
     for thread in threads:
@@ -153,7 +153,9 @@ def test_a_server_that_stops_in_good_order_loses_nothing(
     stop.set()
     for thread in threads:
         thread.join()
-    assert not failed
     done = [line for one in peers for line in one.notes()]
     assert len(asked) > 50
-    assert sorted(done) == sorted(asked)
+    assert len(done) == len(set(done))
+    assert set(asked) <= set(done) <= {*asked, *unanswered}
+    # Seldom an answer does not arrive while a server leaves; who asked is told to look.
+    assert len(unanswered) <= 2
