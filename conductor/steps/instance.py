@@ -16,14 +16,14 @@ from drophammer.text import readable
 if TYPE_CHECKING:
     from conductor.task import Task
 
-# With the pause after "try again later" (settings.retry_seconds) half a minute.
-IMAGE_TRIES = 6
+# With the pause after "try again later" (settings.retry_seconds) ten seconds.
+IMAGE_TRIES = 2
 
 
 def check_image(task: Task, step: Step) -> Outcome:
     """Is the image where the node's instance_info says? Asked before the machine is touched.
 
-    A server that is just being restarted is waited for, half a minute and not for as long as a
+    A server that is just being restarted is waited for, ten seconds and not for as long as a
     deployment may take: most often it is the URL that is wrong.
     """
     try:

@@ -58,7 +58,7 @@ class Chaos:
             (4, "kill -9 of an API", lambda: self._kill(APIS, signal.SIGKILL, 0, 5)),
             (2, "SIGTERM of an API", lambda: self._kill(APIS, signal.SIGTERM, 0, 5)),
             (2, "API stopped for seconds", lambda: self._freeze(APIS, 1, 8)),
-            (1, "kill -9 of netboot", lambda: self._kill(("netboot",), signal.SIGKILL, 0, 8)),
+            (1, "kill -9 of netboot", lambda: self._kill(("netboot",), signal.SIGKILL, 0, 4)),
         ]  # fmt: skip
 
     def _engines(self) -> list[tuple[int, str, Callable[[], None]]]:
