@@ -38,6 +38,7 @@ class Parcel:
     certain: bool = False
     lost: Callable[[Unavailable], None] | None = None
     posted_at: float = field(default_factory=time.monotonic)
+    tried: bool = False
 
 
 class Outbox:
@@ -92,6 +93,17 @@ class Outbox:
         while self._waiting and now > self._waiting[0].posted_at + self._waiting[0].seconds:
             self._waiting.popleft()
 
+    def _not_sent(self, parcel: Parcel, error: Unavailable) -> None:
+        if parcel.lost is not None:
+            parcel.lost(error)
+            return
+        # Nobody would hear of it. It is an answer or a hint, which may come twice without harm.
+        LOG.warning("a message to %s was not sent: %s", parcel.topic, error.message)
+        if not parcel.tried:
+            parcel.tried = True
+            with self._changed:
+                self._waiting.appendleft(parcel)
+
     def _run(self) -> None:
         while True:
             with self._changed:
@@ -107,8 +119,7 @@ class Outbox:
             try:
                 self._send(parcel)
             except Unavailable as error:
-                if parcel.lost is not None:
-                    parcel.lost(error)
+                self._not_sent(parcel, error)
             except Exception:
                 LOG.exception("a message to %s could not be sent", parcel.topic)
             finally:

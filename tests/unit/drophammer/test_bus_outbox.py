@@ -84,3 +84,34 @@ def test_there_is_an_end_to_what_waits(wire: Wire) -> None:
         outbox.post(parcel(str(number)))
     with pytest.raises(Unavailable, match=str(MOST)):
         outbox.post(parcel("more"))
+
+
+def test_an_answer_that_the_broker_did_not_take_is_sent_once_more(
+    wire: Wire, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = [Unavailable("The connection broke."), None]
+
+    def send(parcel: Parcel) -> None:
+        if parcel.text == "answer" and (error := broken.pop(0)):
+            raise error
+        wire.send(parcel)
+
+    wire.open.set()
+    outbox = Outbox(send)
+    outbox.post(parcel("answer"))
+    outbox.post(parcel("next"))
+    outbox.close(5)
+    assert wire.sent == ["answer", "next"]
+    assert "The connection broke." in caplog.text
+
+
+def test_a_message_that_cannot_be_sent_at_all_holds_nobody_up_and_is_in_the_log(
+    wire: Wire, caplog: pytest.LogCaptureFixture
+) -> None:
+    wire.open.set()
+    outbox = Outbox(wire.send)
+    outbox.post(parcel("nobody"))
+    outbox.post(parcel("next"))
+    outbox.close(5)
+    assert wire.sent == ["next"]
+    assert caplog.text.count("Nobody is there.") == 2
