@@ -22,6 +22,7 @@ def put(session: Session, node_id: int, spec: BootSpec, now: datetime.datetime) 
             loader=spec.loader,
             kernel=spec.kernel,
             ramdisk=spec.ramdisk,
+            root=spec.root,
             parameters=list(spec.parameters),
             key=spec.key,
             created_at=now,
@@ -78,6 +79,7 @@ _QUERY = select(
     BootSpecRow.loader,
     BootSpecRow.kernel,
     BootSpecRow.ramdisk,
+    BootSpecRow.root,
     BootSpecRow.parameters,
     BootSpecRow.key,
 ).outerjoin(BootSpecRow, BootSpecRow.node_id == Node.id)
@@ -94,4 +96,5 @@ def _spec(row: Any) -> BootSpec | None:
         ramdisk=row.ramdisk,
         parameters=tuple(row.parameters),
         key=row.key,
+        root=row.root,
     )

@@ -33,7 +33,8 @@ class BootSpec:
     ``loader`` is ipxe (HTTP, our iPXE script) or pxe (pxelinux or shim + GRUB over
     TFTP). ``kernel`` and ``ramdisk`` are http(s):// or file:// URLs. ``parameters``
     are kernel parameters, in order. ``key`` is an unguessable part of the file
-    URLs: files are handed out only by what a boot spec named.
+    URLs: files are handed out only by what a boot spec named. ``root`` is the URL of
+    a root file system that the machine mounts over iSCSI; None when the ramdisk is all.
     """
 
     node_uuid: str
@@ -43,6 +44,7 @@ class BootSpec:
     ramdisk: str
     parameters: tuple[str, ...]
     key: str
+    root: str | None = None
 
 
 def check_parameters(text: str, source: str) -> tuple[str, ...]:

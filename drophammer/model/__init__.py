@@ -19,7 +19,7 @@ from drophammer.model.node import (
 )
 from drophammer.model.nouns import Allocation, Chassis, DeployTemplate, InspectionRule, Runbook
 from drophammer.model.parts import Port, Portgroup, VolumeConnector, VolumeTarget
-from drophammer.model.work import Agent, Conductor, Event, HistoryEntry, Operation, Step
+from drophammer.model.work import Agent, Conductor, Event, HistoryEntry, Operation, Service, Step
 
 __all__ = [
     "INTERFACES",
@@ -44,6 +44,7 @@ __all__ = [
     "Port",
     "Portgroup",
     "Runbook",
+    "Service",
     "Step",
     "UTCDateTime",
     "VolumeConnector",

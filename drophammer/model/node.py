@@ -206,6 +206,7 @@ class BootSpecRow(Base):
     loader: Mapped[str] = mapped_column(String(16))
     kernel: Mapped[str] = mapped_column(LongText)
     ramdisk: Mapped[str] = mapped_column(LongText)
+    root: Mapped[str | None] = mapped_column(LongText)
     parameters: Mapped[list[Any]] = mapped_column(default=list)
     key: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime.datetime]

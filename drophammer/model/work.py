@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, false, true
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    UniqueConstraint,
+    false,
+    true,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from drophammer.model.base import Base, JSONObject, LongText
@@ -155,4 +164,27 @@ class Conductor(Base):
     process: Mapped[str | None]
     online: Mapped[bool] = mapped_column(default=True, server_default=true())
     created_at: Mapped[datetime.datetime]
+    seen_at: Mapped[datetime.datetime]
+
+
+class Service(Base):
+    """One service of a netboot host (DHCP, TFTP, ...), as that host last told of it.
+
+    ``expected`` is on, off or any, ``actual`` running, off, dead, ...; each with a sentence
+    that says why. ``since`` is when ``actual`` became so, ``seen_at`` when it was last looked at.
+    """
+
+    __tablename__ = "services"
+    __table_args__ = (UniqueConstraint("hostname", "name"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    hostname: Mapped[str]
+    name: Mapped[str] = mapped_column(String(32))
+    unit: Mapped[str | None]
+    managed_by: Mapped[str] = mapped_column(String(16))
+    expected: Mapped[str] = mapped_column(String(16))
+    expected_reason: Mapped[str] = mapped_column(LongText)
+    actual: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str] = mapped_column(LongText)
+    since: Mapped[datetime.datetime]
     seen_at: Mapped[datetime.datetime]
