@@ -1,0 +1,94 @@
+"""Members of a tar archive, by Python's tarfile with what it does not check by itself.
+
+tarfile reads any length of a long name or extended header into memory, takes sizes below
+zero, and a damaged header or a sudden end in the middle for the end: all are refused here
+before it gets to see them.
+"""
+
+from __future__ import annotations
+
+import tarfile
+from typing import Any, cast
+
+from netboot.archives.member import BadArchive, Kind, Member, Members, Readable, member_name
+from netboot.archives.reading import drained
+
+_LONGEST_HEADER = 1 << 16
+_EXTENDED = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
+
+
+class _Header(tarfile.TarInfo):
+    @classmethod
+    def frombuf(cls, buf: Any, encoding: str, errors: str) -> Any:
+        if len(buf) == tarfile.BLOCKSIZE and not any(buf):
+            return super().frombuf(buf, encoding, errors)  # says that this is the end
+        try:
+            header = super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            raise BadArchive(f"a tar header is missing or damaged ({error})") from None
+        if header.size < 0:
+            raise BadArchive("a tar header announces less than nothing")
+        if header.type in _EXTENDED and header.size > _LONGEST_HEADER:
+            raise BadArchive(f"a tar header is extended by {header.size} bytes")
+        return header
+
+
+class _Whole:
+    """Hands tarfile whole blocks: it takes a short one for the end of the archive."""
+
+    def __init__(self, source: Readable) -> None:
+        self._source = source
+
+    def read(self, size: int) -> bytes:
+        parts: list[bytes] = []
+        while size and (block := self._source.read(size)):
+            parts.append(block)
+            size -= len(block)
+        return b"".join(parts)
+
+
+def members(source: Readable) -> Members:
+    """All members. Raises BadArchive."""
+    try:
+        with tarfile.open(
+            fileobj=cast(Any, _Whole(source)),
+            mode="r|",
+            tarinfo=_Header,
+            encoding="utf-8",
+            errors="surrogateescape",
+            errorlevel=2,
+            bufsize=1 << 16,
+        ) as archive:
+            for info in archive:
+                content = archive.extractfile(info) if info.isreg() else None
+                yield _member(info), cast(Readable, content or _Empty())
+                # tarfile keeps every member it has met.
+                cast(Any, archive).members.clear()
+        drained(source)
+    except (tarfile.TarError, ValueError, OverflowError, EOFError, OSError) as error:
+        raise BadArchive(f"it is not a whole tar archive ({error})") from None
+
+
+class _Empty:
+    def read(self, size: int, /) -> bytes:
+        return b""
+
+
+def _member(info: tarfile.TarInfo) -> Member:
+    name = member_name(info.name.encode("utf-8", "surrogateescape") or b".")
+    if info.isreg():
+        return Member(name, Kind.FILE, info.size)
+    if info.isdir():
+        return Member(name, Kind.FOLDER)
+    if info.issym():
+        return Member(name, Kind.SYMLINK, target=info.linkname)
+    if info.islnk():
+        target = member_name(info.linkname.encode("utf-8", "surrogateescape"))
+        return Member(name, Kind.HARDLINK, target=target)
+    raise BadArchive(f"{name!r} is a device, pipe or socket, which no package needs")
