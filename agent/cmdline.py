@@ -9,39 +9,56 @@ from __future__ import annotations
 from agent.errors import ConfigurationError
 
 _TRUE = ("1", "true", "yes", "on", "t", "y")
+_SPACE = " \t\n\v\f\r"
 _FALSE = ("0", "false", "no", "off", "f", "n", "")
 #: Options whose value may never reach a log.
 SECRET_OPTIONS = ("ipa-agent-token",)
 
 
-def split(text: str) -> list[str]:
-    """Words of a kernel command line; double quotes hold spaces together and fall away."""
-    words: list[str] = []
-    word, quoted, begun = "", False, False
-    for char in text:
-        if char == '"':
-            quoted, begun = not quoted, True
-        elif char.isspace() and not quoted:
-            if begun:
-                words.append(word)
-            word, begun = "", False
-        else:
-            word, begun = word + char, True
-    return [*words, word] if begun else words
+def words(text: str) -> list[tuple[str, str | None]]:
+    """Names and values of a command line as Linux reads it (lib/cmdline.c: next_arg).
+
+    Quotes round a word or a value hold spaces together and fall away; others stay.
+    """
+    found: list[tuple[str, str | None]] = []
+    at = 0
+    while at < len(text):
+        if text[at] in _SPACE:
+            at += 1
+            continue
+        quoted = in_quotes = text[at] == '"'
+        at += quoted
+        end = at
+        while end < len(text) and (in_quotes or text[end] not in _SPACE):
+            in_quotes ^= text[end] == '"'
+            end += 1
+        found.append(_word(text[at:end], quoted))
+        at = end + 1
+    return found
+
+
+def _word(text: str, quoted: bool) -> tuple[str, str | None]:
+    equals = text.find("=", 1)
+    if equals < 0:
+        return text.removesuffix('"') if quoted else text, None
+    name, value = text[:equals], text[equals + 1 :]
+    if value.startswith('"'):
+        return name, value[1:].removesuffix('"')
+    return name, value.removesuffix('"') if quoted else value
 
 
 def parse(text: str) -> dict[str, str]:
     """``{name: value}`` of all words with the names as written; a later word wins."""
-    pairs = (word.partition("=") for word in split(text))
-    return {name: value for name, _, value in pairs}
+    return {name: value or "" for name, value in words(text)}
 
 
 def masked(text: str) -> str:
     """The command line, fit for a log."""
     shown = []
-    for word in split(text):
-        name, equals, _ = word.partition("=")
-        shown.append(name + equals + "***" if name in SECRET_OPTIONS else word)
+    for name, value in words(text):
+        shown.append(
+            name if value is None else f"{name}={'***' if name in SECRET_OPTIONS else value}"
+        )
     return " ".join(shown)
 
 

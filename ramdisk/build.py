@@ -29,6 +29,7 @@ _PROGRAMS = (
     # For rescue: an SSH server.
     *("dropbear-bin", "libcrypt1", "libtomcrypt1", "libtommath1", "libgmp10"),
 )
+_ISCSI_PROGRAMS = ("open-iscsi", "libopeniscsiusr", "libkmod2", "libzstd1")
 
 Log = Callable[[str], None]
 
@@ -47,13 +48,15 @@ def build(
     *,
     cache_dir: Path,
     kernel_flavour: str = "cloud-amd64",
+    iscsi: bool = True,
     log: Log = lambda text: None,
 ) -> Ramdisk:
     """Build into ``output_dir`` unless just this ramdisk is there; replaces another at the end.
 
     Packages are kept in ``cache_dir``, also for other builds.
     The same packages and agent give the same bytes. ``cloud-amd64`` is small and
-    for virtual machines, ``amd64`` has the drivers of real ones. Raises Invalid,
+    for virtual machines, ``amd64`` has the drivers of real ones. Without ``iscsi`` it can
+    neither mount a root over iSCSI nor export a disk. Raises Invalid,
     NotFound, Unavailable or Unsupported, saying what is missing.
     """
     if kernel_flavour not in FLAVOURS:
@@ -63,6 +66,7 @@ def build(
     # Its programs run from another folder.
     output_dir = Path(os.path.abspath(output_dir))
     names = [f"{python}-minimal", f"lib{python}-minimal", f"lib{python}-stdlib", *_PROGRAMS]
+    names += _ISCSI_PROGRAMS if iscsi else ()
     *files, kernel_file = packages.fetch(packages.lookup([*names, kernel]), cache_dir, log)
     version = f"{_digest([*files, kernel_file])} {kernel_file.name.partition('_')[0]}"
     ready = Ramdisk(output_dir / "vmlinuz", output_dir / "initrd", version)
@@ -71,12 +75,18 @@ def build(
         return ready
     output_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".ramdisk-", dir=output_dir) as folder:
-        _build_in(Path(folder), ready, files, kernel_file, python, log)
+        _build_in(Path(folder), ready, files, kernel_file, python, iscsi, log)
     return ready
 
 
 def _build_in(
-    work: Path, ready: Ramdisk, files: list[Path], kernel_file: Path, python: str, log: Log
+    work: Path,
+    ready: Ramdisk,
+    files: list[Path],
+    kernel_file: Path,
+    python: str,
+    iscsi: bool,
+    log: Log,
 ) -> None:
     log(f"unpacking {kernel_file.name}")
     kernel_root, root = work / "kernel", work / "root"
@@ -86,7 +96,7 @@ def _build_in(
         packages.unpack(file, root)
     log(f"assembling {ready.version}")
     tree.assemble(root, python, ready.version)
-    first = modules.copy_modules(kernel_root, release, root)
+    first = modules.copy_modules(kernel_root, release, root, iscsi=iscsi)
     (root / "etc/modules").write_text("\n".join(first) + "\n")
     log("compressing")
     archive = work / "archive"
@@ -196,10 +206,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="cloud-amd64 is small and for virtual machines, amd64 knows real hardware"
         " (default: %(default)s)",
     )
+    parser.add_argument(
+        "--iscsi",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="with what a root over iSCSI and the deploy interface iscsi need (default: with it)",
+    )
     wanted = parser.parse_args(argv)
     try:
         built = build(
-            wanted.output, cache_dir=wanted.cache_dir, kernel_flavour=wanted.kernel, log=_to_stderr
+            wanted.output,
+            cache_dir=wanted.cache_dir,
+            kernel_flavour=wanted.kernel,
+            iscsi=wanted.iscsi,
+            log=_to_stderr,
         )
     except (DrophammerError, OSError, subprocess.SubprocessError) as error:
         print(f"drophammer ramdisk build: {error}", file=sys.stderr)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
-from ramdisk import build
+from ramdisk import build, toolcmd
 
 # name -> (function taking arguments and returning an exit code, what it does)
 COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
-    "build": (build.main, "build kernel and ramdisk from Debian packages, into a folder")
+    "build": (build.main, "build kernel and ramdisk from Debian packages, into a folder"),
+    "unpack": (toolcmd.unpack_main, "unpack a ramdisk into a folder, to look at it or change it"),
+    "repack": (toolcmd.repack_main, "pack such a folder into a ramdisk again"),
 }
 
 

@@ -13,6 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from ramdisk import newc
+from ramdisk.newc import Member
+
 #: (path, type and mode, major, minor): opened by the kernel before anything is mounted.
 _NODES = (("dev/console", stat.S_IFCHR | 0o600, 5, 1), ("dev/null", stat.S_IFCHR | 0o666, 1, 3))
 
@@ -32,8 +35,8 @@ def write_archive(root: Path, out: BinaryIO) -> None:
             _entry(out, number, name, info.st_mode, b"")
     for name, mode, major, minor in _NODES:
         number += 1
-        _entry(out, number, name, mode, b"", major, minor)
-    _entry(out, 0, "TRAILER!!!", 0, b"")
+        out.write(newc.head(Member(name.encode(), mode, ino=number, rdev=(major, minor))))
+    out.write(newc.head(Member(newc.TRAILER, 0)))
     out.write(bytes(-out.tell() % 512))
 
 
@@ -42,11 +45,6 @@ def _sorted_paths(root: Path) -> Iterator[Path]:
     yield from sorted(root.rglob("*"), key=lambda path: path.parts)
 
 
-def _entry(
-    out: BinaryIO, number: int, name: str, mode: int, data: bytes, major: int = 0, minor: int = 0
-) -> None:
-    encoded = name.encode() + b"\0"
-    fields = (number, mode, 0, 0, 1, 0, len(data), 0, 0, major, minor, len(encoded), 0)
-    head = b"070701" + b"".join(b"%08X" % field for field in fields) + encoded
-    out.write(head + bytes(-len(head) % 4))
-    out.write(data + bytes(-len(data) % 4))
+def _entry(out: BinaryIO, number: int, name: str, mode: int, data: bytes) -> None:
+    member = Member(os.fsencode(name), mode, size=len(data), ino=number)
+    out.write(newc.head(member) + data + bytes(newc.padding(len(data))))

@@ -50,6 +50,11 @@ DRIVERS = (
     "ipmi_si",
     "ipmi_devintf",
 )
+#: A root file system over iSCSI, and the machine's own disk as a target; loaded when asked for.
+ISCSI = (
+    *("iscsi_tcp", "squashfs", "overlay", "ext4"),
+    *("configfs", "target_core_mod", "target_core_iblock", "iscsi_target_mod"),
+)
 #: For real machines only. Every emulated PC has the IDE controller, mostly with nothing on
 #: it, and loading its stack would cost each of them a good part of a second; the Mellanox
 #: drivers are larger than all the others together.
@@ -58,11 +63,12 @@ NOT_IN_CLOUD = ("ata_piix", "mlx4_en", "mlx5_core")
 ALWAYS_IF_THERE = ("ipmi_devintf", "ipmi_si")
 
 
-def copy_modules(kernel_root: Path, release: str, root: Path) -> list[str]:
+def copy_modules(kernel_root: Path, release: str, root: Path, *, iscsi: bool) -> list[str]:
     """Copy the wanted modules of ``release`` with their closure; names to load first."""
     _run(["depmod", "-b", str(kernel_root), release])
     source, target = kernel_root / "lib/modules" / release, root / "lib/modules" / release
-    wanted = (*ALWAYS, *DRIVERS, *(() if "-cloud-" in release else NOT_IN_CLOUD))
+    real = () if "-cloud-" in release else NOT_IN_CLOUD
+    wanted = (*ALWAYS, *DRIVERS, *real, *(ISCSI if iscsi else ()))
     paths = {path for name in wanted for path in _closure(kernel_root, release, name)}
     for path in sorted(paths):
         copy = target / path.relative_to(source)

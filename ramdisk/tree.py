@@ -15,6 +15,7 @@ from pathlib import Path
 from drophammer.errors import NotFound, Unsupported
 
 FILES = Path(__file__).parent / "files"
+ISCSISTART = "sbin/iscsistart"
 _LOADER = "lib64/ld-linux-x86-64.so.2"
 _UNUSED = (
     "usr/share",
@@ -24,6 +25,8 @@ _UNUSED = (
     "usr/lib/x86_64-linux-gnu/engines-3",
     "usr/lib/x86_64-linux-gnu/ossl-modules",
     "usr/lib/systemd",
+    *("sbin/iscsid", "sbin/iscsiadm", "sbin/iscsi_discovery", "sbin/iscsi-iname", "lib/open-iscsi"),
+    *("usr/bin/iscsiadm", "usr/lib/udev", "lib/udev"),
     "usr/lib/mime",
     "usr/bin/c_rehash",
     "usr/lib/ssl/misc",
@@ -166,7 +169,10 @@ def _own_files(root: Path, certificates: bytes, version: str) -> None:
     (root / "etc/hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
     (root / "etc/nsswitch.conf").write_text("hosts: files dns\n")
     (root / "etc/drophammer-ramdisk").write_text(version + "\n")
-    for name, target in (("init", "init"), ("udhcpc.script", "etc/udhcpc.script")):
+    files = {"init": "init", "udhcpc.script": "etc/udhcpc.script"}
+    if (root / ISCSISTART).exists():
+        files["iscsiroot"] = "etc/iscsiroot"
+    for name, target in files.items():
         shutil.copyfile(FILES / name, root / target)
         (root / target).chmod(0o755)
 
@@ -203,11 +209,14 @@ def _library_folders(root: Path) -> list[str]:
 def _prove(root: Path, python: str) -> None:
     run_inside(root, python, ["-B", "-c", _PROOF])
     libraries = ":".join(str(root / name) for name in _library_folders(root))
-    program = str(root / "usr/bin/openssl")
-    command = [str(root / _LOADER), "--library-path", libraries, program, "version"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise Unsupported(f"the ramdisk's openssl does not run: {done.stderr.strip()[-300:]}")
+    programs = {"usr/bin/openssl": "version", ISCSISTART: "--version"}
+    if not (root / ISCSISTART).exists():
+        del programs[ISCSISTART]
+    for name, argument in programs.items():
+        command = [str(root / _LOADER), "--library-path", libraries, str(root / name), argument]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise Unsupported(f"the ramdisk's {name} does not run: {done.stderr.strip()[-300:]}")
 
 
 def _remove(path: Path) -> None:

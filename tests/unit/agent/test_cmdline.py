@@ -19,7 +19,7 @@ def test_quotes_round_a_whole_word_fall_away():
 
 
 def test_an_empty_quoted_word_is_a_word():
-    assert cmdline.split('a "" b') == ["a", "", "b"]
+    assert cmdline.words('a "" b') == [("a", None), ("", None), ("b", None)]
 
 
 def test_the_last_of_two_equal_options_wins():

@@ -7,7 +7,7 @@ import pytest
 from ramdisk import tree
 
 
-@pytest.mark.parametrize("name", ["init", "udhcpc.script"])
+@pytest.mark.parametrize("name", ["init", "iscsiroot", "udhcpc.script"])
 def test_a_script_is_proper_shell(name):
     subprocess.run(["sh", "-n", tree.FILES / name], check=True)
 
