@@ -135,6 +135,10 @@ class BootloaderError(AgentError):
     """The written disk would not boot."""
 
 
+class TargetError(AgentError):
+    """The disk could not be made an iSCSI target, or be taken back."""
+
+
 class RescueError(AgentError):
     """This ramdisk cannot be made a system to log in to."""
 

@@ -19,6 +19,8 @@ def plan_deploy(wish: Wish) -> list[StepSpec]:
     """The driver's steps, with what templates and the operator add, replace or take out."""
     node, driver = wish.node, wish.driver
     driver.power.validate(node)
+    if driver.storage.boots(wish.session, node):
+        return _plan_volume(wish)
     driver.deploy.validate(node)
     if driver.deploy.uses_agent:
         validate_boot(node, driver)
@@ -35,6 +37,19 @@ def plan_deploy(wish: Wish) -> list[StepSpec]:
     steps = stepplan.merged(offers, *named)
     stepplan.refuse_power_off(node, steps)
     return _meeting_agent(steps, stepplan.left_out(*named)) if agent else steps
+
+
+def _plan_volume(wish: Wish) -> list[StepSpec]:
+    """The system is on a volume already: the machine only has to boot from it."""
+    node, driver = wish.node, wish.driver
+    driver.storage.validate(node)
+    driver.boot.validate_volume(node)
+    if wish.request.get("deploy_steps"):
+        raise Invalid(
+            f"Node {node.uuid} boots from a volume (its volume target with boot_index 0): there is "
+            "no ramdisk in which deploy_steps could run."
+        )
+    return [own("boot_volume")]
 
 
 def _template_steps(wish: Wish) -> list[Mapping[str, Any]]:

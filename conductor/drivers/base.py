@@ -162,6 +162,14 @@ class Boot(Interface):
         """Let every boot be the instance's own kernel and ramdisk, until ``clean_up``."""
         raise NotImplementedError
 
+    def validate_volume(self, node: Node) -> None:
+        """Raise unless this can boot a machine from a volume."""
+        raise self.lacks(node, "booting from a volume")
+
+    def prepare_volume(self, task: Task) -> None:
+        """Let every boot be from the node's boot volume, until ``clean_up``."""
+        raise self.lacks(task.node, "booting from a volume")
+
 
 class Deploy(Interface):
     """Puts a system on a machine, takes it away, cleans.
@@ -297,6 +305,14 @@ class Storage(Interface):
     """Attaches remote volumes to a machine."""
 
     kind = "storage"
+
+    def boots(self, session: Session, node: Node) -> bool:
+        """Whether the node's system is on a remote volume, so that no disk is to be written."""
+        return False
+
+    def offer(self, task: Task) -> bool:
+        """Let every boot be from that volume, until the boot is cleaned up. False without one."""
+        return False
 
 
 class Vendor(Interface):

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from conductor.task import Task
 
 
+# URLs of kernel, ramdisk and, where there is one, root file system.
+Files = tuple[str, str, str | None]
+
+
 class NetworkBoot(Boot):
     """What both have in common: a boot spec in the database, read by netboot on request."""
 
@@ -33,7 +37,7 @@ class NetworkBoot(Boot):
         """Write the boot spec, forget the previous agent, choose the network as boot device."""
         node = task.node
         parameters = (*self._parameters(node), *self._agent_parameters(purpose))
-        files = (self._file(node, "kernel", purpose), self._file(node, "ramdisk", purpose))
+        files = (self._file(node, "kernel", purpose), self._file(node, "ramdisk", purpose), None)
         self._put(task, purpose, files, parameters)
 
     def prepare_instance(self, task: Task) -> None:
@@ -43,32 +47,42 @@ class NetworkBoot(Boot):
             bootspec.check_file_url(str(info.get(name)), f"instance_info {name}")
             for name in ("kernel", "ramdisk")
         )
-        self._put(task, bootspec.INSTANCE, (kernel, ramdisk), self._parameters(task.node))
+        root = info.get("root_image")
+        if root is not None:
+            root = bootspec.check_root_url(str(root), "instance_info root_image")
+        self._put(task, bootspec.INSTANCE, (kernel, ramdisk, root), self._parameters(task.node))
 
     def _put(
-        self, task: Task, purpose: str, files: tuple[str, str], parameters: tuple[str, ...]
+        self,
+        task: Task,
+        purpose: str,
+        files: Files,
+        parameters: tuple[str, ...],
+        loader: str = "",
     ) -> None:
         node = task.node
         ours = purpose != bootspec.INSTANCE
-        spec = bootspec.BootSpec(
-            node_uuid=node.uuid,
-            purpose=purpose,
-            loader=self.loader,
-            kernel=files[0],
-            ramdisk=files[1],
-            parameters=parameters,
-            key=secrets.token_urlsafe(24),
-        )
         if not task.ports():
             raise Invalid(
                 f"Node {node.uuid} has no port: create one with the MAC address of the network "
                 "card that it boots from."
             )
+        kernel, ramdisk, root = _pinned(task, files)
+        spec = bootspec.BootSpec(
+            node_uuid=node.uuid,
+            purpose=purpose,
+            loader=loader or self.loader,
+            kernel=kernel,
+            ramdisk=ramdisk,
+            parameters=parameters,
+            key=secrets.token_urlsafe(24),
+            root=root,
+        )
         with task.box.store.write() as session:
             agents.forget(session, node.id, starting=ours)
             task.write(session, {})
             boots.put(session, node.id, spec, task.now())
-            task.tell(session, "boot", f"{purpose} ramdisk over {self.loader} is prepared")
+            task.tell(session, "boot", _told(spec))
         task.box.bus.call("netboot", "prepare", node_id=node.id)
         task.confirm()
         task.driver.management.set_boot_device(
@@ -117,6 +131,34 @@ class NetworkBoot(Boot):
 class IpxeBoot(NetworkBoot):
     loader = bootspec.IPXE
 
+    def validate_volume(self, node: Node) -> None:
+        """iPXE speaks iSCSI by itself."""
+
+    def prepare_volume(self, task: Task) -> None:
+        # Which volume that is, netboot reads at each boot from the node's volume targets.
+        self._put(task, bootspec.INSTANCE, ("", "", None), (), bootspec.SAN)
+
 
 class PxeBoot(NetworkBoot):
     loader = bootspec.PXE
+
+
+def _pinned(task: Task, files: Files) -> Files:
+    """The same, with all boot resources among them named in one snapshot of netboot's.
+
+    So kernel, ramdisk and root file system fit each other, whatever is imported meanwhile,
+    and are kept for as long as the boot spec names them.
+    """
+    names = [url for url in files if url is not None and bootspec.is_resource(url)]
+    if not names:
+        return files
+    pinned = dict(zip(names, task.box.bus.call("netboot", "pin", urls=names), strict=True))
+    kernel, ramdisk, root = files
+    return pinned.get(kernel, kernel), pinned.get(ramdisk, ramdisk), root and pinned[root]
+
+
+def _told(spec: bootspec.BootSpec) -> str:
+    if spec.loader == bootspec.SAN:
+        return "boot from its volume is prepared"
+    what = "the instance" if spec.purpose == bootspec.INSTANCE else f"{spec.purpose} ramdisk"
+    return f"{what} over {spec.loader} is prepared"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from conductor.drivers.base import Deploy, StepFunction
 from conductor.outcomes import Again, Outcome
 from conductor.steps.power import POLL_SECONDS, reach, switch
-from drophammer.bootspec import check_file_url
+from drophammer.bootspec import check_file_url, check_root_url
 from drophammer.errors import Invalid
 from drophammer.model import Node, Step
 from drophammer.operations import StepSpec
@@ -45,6 +45,10 @@ class RamdiskDeploy(Deploy):
             )
         for name in ("kernel", "ramdisk"):
             check_file_url(str(info[name]), f"Cannot deploy node {node.uuid}: instance_info {name}")
+        if info.get("root_image") is not None:
+            check_root_url(
+                str(info["root_image"]), f"Cannot deploy node {node.uuid}: instance_info root_image"
+            )
 
     def steps(self, node: Node, purpose: str) -> list[StepSpec]:
         if purpose != "deploy":

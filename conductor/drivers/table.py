@@ -11,9 +11,11 @@ from conductor.drivers.customagent import CustomAgentDeploy
 from conductor.drivers.direct import DirectDeploy
 from conductor.drivers.ipmi import IpmiManagement, IpmiPower
 from conductor.drivers.ipmivendor import IpmiVendor
+from conductor.drivers.iscsi import IscsiDeploy
 from conductor.drivers.netboot import IpxeBoot, PxeBoot
 from conductor.drivers.network import FlatNetwork, NoopNetwork
 from conductor.drivers.ramdisk import RamdiskDeploy
+from conductor.drivers.storage import ExternalStorage
 from conductor.ipmi import target as ipmi_target
 
 Choices = dict[str, type[Interface]]
@@ -24,6 +26,7 @@ _DEPLOY: Choices = {
     "direct": DirectDeploy,
     "ramdisk": RamdiskDeploy,
     "custom-agent": CustomAgentDeploy,
+    "iscsi": IscsiDeploy,
 }
 # What machines have that can nothing out of the ordinary.
 _COMMON: dict[str, Choices] = {
@@ -36,7 +39,7 @@ _COMMON: dict[str, Choices] = {
     "network": {"flat": FlatNetwork, "noop": NoopNetwork},
     "raid": {"no-raid": plain.NoRaid},
     "rescue": {"no-rescue": plain.NoRescue, "agent": agentrescue.AgentRescue},
-    "storage": {"noop": plain.LocalStorage},
+    "storage": {"noop": plain.LocalStorage, "external": ExternalStorage},
     "vendor": {"no-vendor": plain.NoVendor},
 }
 _FILES = {

@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conductor.steps import agentsteps, inspection, instance, power, ramdisk, reserved, rules
+from conductor.steps import (
+    agentsteps,
+    inspection,
+    instance,
+    power,
+    ramdisk,
+    reserved,
+    rules,
+    volume,
+)
 from conductor.steps.agentsteps import agent_step, runs_on_agent
 
 if TYPE_CHECKING:
@@ -33,6 +42,7 @@ CONDUCTOR_STEPS: dict[str, StepFunction] = {
     "begin_cleaning": instance.begin_cleaning,
     "adopt_instance": instance.adopt_instance,
     "restore_instance": instance.restore_instance,
+    "boot_volume": volume.boot_volume,
 }
 
 RESERVED_STEPS: dict[str, StepFunction] = {

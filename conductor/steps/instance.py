@@ -76,8 +76,9 @@ def begin_cleaning(task: Task, step: Step) -> Outcome:
 def adopt_instance(task: Task, step: Step) -> Outcome:
     """Check what a later rebuild or deletion needs; the running system is left alone."""
     task.driver.power.validate(task.node)
-    task.driver.deploy.validate(task.node)
-    task.driver.deploy.take_over(task)
+    if not task.driver.storage.offer(task):
+        task.driver.deploy.validate(task.node)
+        task.driver.deploy.take_over(task)
     return Done(values={"power_state": task.driver.power.state(task.node)})
 
 
@@ -87,6 +88,7 @@ def restore_instance(task: Task, step: Step) -> Outcome:
         outcome = leave_ramdisk(task, step)
         if not isinstance(outcome, Done):
             return outcome
-        task.driver.deploy.restore(task)
+        if not task.driver.storage.offer(task):
+            task.driver.deploy.restore(task)
         task.note(step, left=True)
     return switch(task, step, "on")

@@ -69,7 +69,7 @@ def test_a_body_that_is_no_command_is_a_bad_request(client, body):
 
 
 def test_an_unknown_extension_is_not_found(client):
-    assert client.command("iscsi.start_iscsi_target")[0] == 404
+    assert client.command("flow.start_flow")[0] == 404
 
 
 def test_unknown_paths_and_ids_are_not_found(client):

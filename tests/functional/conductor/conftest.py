@@ -276,7 +276,12 @@ class Netboot:
 
     def __init__(self) -> None:
         self.prepared: list[int] = []
+        self.pinned: list[list[str]] = []
         self.away = 0
+
+    def pin(self, urls: list[str]) -> list[str]:
+        self.pinned.append(urls)
+        return [url.replace(":///", ":///snapshot-20260101-000000/") for url in urls]
 
     def prepare(self, node_id: int) -> None:
         if self.away:
