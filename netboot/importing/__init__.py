@@ -1,0 +1,1 @@
+"""Boot files from upstream: where they come from, how they are fetched and taken over."""
