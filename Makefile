@@ -1,6 +1,6 @@
 # Every chore has a name here; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help install run demo cluster cluster-down check test suite integration chaos e2e bench docs dist clean format
+.PHONY: help install run demo cluster cluster-down check test suite integration chaos e2e seeds bench docs dist clean format
 
 BIN := .venv/bin
 NODES ?= 1
@@ -78,6 +78,11 @@ e2e: ## only the tests that boot machines
 	@bin/setup lab
 	$(PYTEST) -q -rs -m e2e tests/e2e
 
+seeds: ## run the tests that show what was asked for, and write their results: docs/seeds.md
+	@bin/setup lab
+	-$(PYTEST) -q -rs -m seed --junitxml=.cache/seeds.xml $(TESTS) tests/integration tests/e2e
+	$(BIN)/python -m tests.seeds --results .cache/seeds.xml
+
 bench: ## speed, as ratios; nothing fails
 	@bin/setup lab
 	$(BIN)/python -m tests.bench
@@ -85,6 +90,7 @@ bench: ## speed, as ratios; nothing fails
 docs: ## write the generated documents again
 	@bin/setup
 	$(BIN)/python -m embedded.generated
+	$(BIN)/python -m tests.seeds
 
 dist: ## build wheel and sdist into dist/
 	@bin/setup

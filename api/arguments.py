@@ -94,7 +94,7 @@ QUERY: dict[str, Argument] = {
 
 PATH: dict[str, Argument] = {
     "component": Argument("What the indicator is on, such as system.", _LINE),
-    "hostname": Argument("The host name of a conductor.", _LINE),
+    "hostname": Argument("The host name of a conductor, or of a netboot host.", _LINE),
     "ident": Argument("A UUID, or a name where there are names.", _LINE),
     "method": Argument("The name of the vendor's method.", _LINE),
     "name": Argument("A name.", _LINE),

@@ -11,7 +11,7 @@ from typing import Any
 from api.names import check_name
 from api.patch import Step
 from drophammer import states, steppriorities
-from drophammer.bootspec import check_file_url, check_parameters
+from drophammer.bootspec import check_file_url, check_parameters, check_root_url
 from drophammer.errors import Conflict, Forbidden, Invalid
 from drophammer.identity import normal_uuid
 from drophammer.model import INTERFACES
@@ -19,7 +19,10 @@ from drophammer.model import INTERFACES
 Row = Mapping[str, Any]
 
 INTERFACE_FIELDS = frozenset(f"{kind}_interface" for kind in INTERFACES)
-BOOT_FILES = ("deploy_kernel", "deploy_ramdisk", "rescue_kernel", "rescue_ramdisk")
+BOOT_FILES = {
+    "driver_info": ("deploy_kernel", "deploy_ramdisk", "rescue_kernel", "rescue_ramdisk"),
+    "instance_info": ("kernel", "ramdisk"),
+}
 CHASSIS_REMOVABLE_SINCE = 25
 INSPECTING_FROZEN_SINCE = 39
 PROTECTABLE = frozenset({states.ACTIVE, states.RESCUE})
@@ -150,10 +153,13 @@ def _check_boot_values(field: str, info: Mapping[str, Any]) -> None:
         check_parameters(
             parameters.replace("%default%", "xdefaultx"), f"{field}/kernel_append_params"
         )
-    for key in BOOT_FILES:
+    for key in BOOT_FILES[field]:
         url = _text(field, info, key)
         if url is not None:
             check_file_url(url, f"{field}/{key}")
+    root = _text(field, info, "root_image") if field == "instance_info" else None
+    if root is not None:
+        check_root_url(root, f"{field}/root_image")
 
 
 def _text(field: str, info: Mapping[str, Any], key: str) -> str | None:

@@ -26,6 +26,7 @@ from api import (
     health,
     heartbeat,
     history,
+    images,
     indicators,
     inspection,
     inspection_rules,
@@ -46,6 +47,7 @@ from api import (
     root,
     runbook_traits,
     runbooks,
+    services,
     shards,
     states,
     traits,
@@ -261,6 +263,16 @@ ROUTES: tuple[Route, ...] = (
           since=96, below=405),
     Route("DELETE", "/v1/inspection_rules/{ident}", inspection_rules.INSPECTION_RULES.delete,
           since=96, below=405),
+
+    Route("GET", "/v1/images", images.index),
+    Route("GET", "/v1/images/import", images.import_status),
+    Route("POST", "/v1/images/import", images.import_now),
+
+    Route("GET", "/v1/services", services.index),
+    Route("GET", "/v1/services/{hostname}/{name}", services.show),
+    Route("POST", "/v1/services/{hostname}/{name}/restart", services.restart),
+    Route("GET", "/v1/services/{hostname}/{name}/log", services.show_log),
+    Route("PUT", "/v1/services/{hostname}/{name}/log", services.switch_log),
 
     Route("GET", "/v1/shards", shards.index, since=82),
     Route("GET", "/v1/events", events.follow),

@@ -12,7 +12,17 @@ COMMANDS = {
     "serve": ("embedded.serve:main", "run the service (every role in one process)"),
     "db": ("embedded.dbcmd:main", "bring the schema to this version's; copy a database"),
     "config": ("embedded.configcmd:main", "print the sample configuration, or check a file"),
-    "ramdisk": ("ramdisk.cli:main", "build the kernel and ramdisk that machines boot"),
+    "images": ("embedded.imagescmd:main", "import what machines boot, and list it"),
+    "import-netboot": (
+        "netboot.importing.netbootcmd:main",
+        "fetch netboot installers for another TFTP server",
+    ),
+    "services": ("embedded.servicescmd:main", "see, restart and listen to what netboot runs"),
+    "doctor": ("embedded.doctorcmd:main", "ask the network what a booting machine would be told"),
+    "ramdisk": (
+        "ramdisk.cli:main",
+        "build the ramdisk that machines boot; unpack, repack one",
+    ),
     "lab": ("lab.cli:main", "virtual machines with power controllers, to play with"),
     "demo": ("lab.demo:main", "turn an empty virtual machine into a running system"),
 }
@@ -38,6 +48,6 @@ def main(argv: list[str] | None = None) -> int:
 def usage() -> str:
     """What the command can do."""
     lines = ["usage: drophammer COMMAND [options]", ""]
-    lines += [f"  {name:<10}{what}" for name, (_, what) in COMMANDS.items()]
+    lines += [f"  {name:<16}{what}" for name, (_, what) in COMMANDS.items()]
     lines += ["", "`drophammer COMMAND --help` tells the options."]
     return "\n".join(lines)

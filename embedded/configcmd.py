@@ -14,6 +14,7 @@ from drophammer.errors import DrophammerError, Invalid
 from embedded.apirole import check_users
 from embedded.generated import sample_configuration
 from embedded.options import load, unknown
+from netboot.importing.settings import ImportSettings
 
 
 def main(argv: list[str]) -> int:
@@ -34,6 +35,7 @@ def main(argv: list[str]) -> int:
             raise Invalid(f"{', '.join(strange)}: no option of that name; it has no effect.")
         for settings in (api.settings, netboot.settings):
             settings.Settings.from_conf(conf)
+        ImportSettings.from_conf(conf)
         Drivers.of(conductor.settings.Settings.from_conf(conf))
         if conf.serve.api:
             check_users(api.settings.Settings.from_conf(conf))

@@ -12,6 +12,7 @@ import conductor.options
 import drophammer.options
 import netboot.options
 from drophammer.errors import Invalid
+from netboot.subnet_options import EXAMPLE as SUBNET_EXAMPLE
 
 _SERVICES: list[cfg.Opt] = [
     cfg.BoolOpt(
@@ -107,8 +108,9 @@ def unknown(files: Sequence[Path]) -> list[str]:
         parsed: dict[str, dict[str, list[str]]] = {}
         cfg.ConfigParser(str(path), parsed).parse()
         for group, values in parsed.items():
-            if group in known:
-                found += [f"[{group}] {name}" for name in values if name not in known[group]]
+            options = known.get(SUBNET_EXAMPLE if group.startswith("subnet:") else group)
+            if options is not None:
+                found += [f"[{group}] {name}" for name in values if name not in options]
     return found
 
 

@@ -112,6 +112,9 @@ def settle_paths(conf: cfg.ConfigOpts) -> None:
     for name in ("images", "boot"):
         conf.set_default(f"{name}_dir", str(root / name), group="netboot")
     conf.set_default("state_dir", str(root / "netboot"), group="netboot")
+    conf.set_default("root", str(root / "boot-resources"), group="resources")
+    conf.set_default("state_dir", str(root / "import"), group="import")
+    conf.set_default("uploads_dir", str(root / "uploads"), group="import")
     # As netboot has it: what a symbolic link stands for lies in none of its folders.
     boot = Path(os.path.abspath(conf.netboot.boot_dir))
     conf.set_default("deploy_kernel", f"file://{boot / 'vmlinuz'}", group="conductor")

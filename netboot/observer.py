@@ -22,8 +22,9 @@ from drophammer import boots, events
 from drophammer.clock import Clock
 from drophammer.errors import Invalid
 from drophammer.store import Store
-from netboot import metrics, paths
+from netboot import metrics, paths, stages
 from netboot.content import Request
+from netboot.dhcp.sightings import Sighting
 from netboot.paths import Wanted
 from netboot.services.dhcp_log import DhcpEvent
 from netboot.services.tftp_transfer import COMPLETE, PROBED
@@ -132,11 +133,25 @@ class Recorder:
         """Note the end of a transfer of a file that is one of ours."""
         metrics.count(request.protocol, outcome)
         want = self._wanted(request)
-        # UEFI firmware asks for the size first and breaks off: no news for anybody.
-        if want is not None and outcome != PROBED:
+        if want is not None and want.stage == paths.STAGE:
+            self._stage(request, want, outcome)
+            return
+        # UEFI firmware asks for the size first and breaks off: no news for anybody. Nor is
+        # what pxelinux is refused on its way through all names of a machine.
+        refused = outcome != COMPLETE and want is not None and want.tried_in_turn
+        if want is not None and outcome != PROBED and not refused:
             message = _transfer_text(want, sent, total, seconds, outcome)
             data = _data(request, want, sent, total, seconds, outcome)
             self._note(request, want, message, data)
+
+    def _stage(self, request: Request, want: Wanted, outcome: str) -> None:
+        """Note what a ramdisk told of itself, if the source took it."""
+        if outcome != COMPLETE:
+            return
+        now, told = self._clock.now(), stages.report(request.query)
+        if not self._repeats.again((want.key, paths.STAGE, told.stage, told.outcome), now):
+            data = {"stage": told.stage, "outcome": told.outcome, "client": request.client}
+            self._put(Note(now, "ramdisk", told.message(), data, want.key))
 
     def dhcp(self, event: DhcpEvent) -> None:
         """Note a DHCP message."""
@@ -144,11 +159,22 @@ class Recorder:
         data = {"mac": event.mac, "ip": event.ip, "type": event.type}
         self._put(Note(self._clock.now(), "dhcp", event.message(), data, mac=event.mac))
 
+    def foreign(self, sighting: Sighting) -> None:
+        """Note that a machine was answered by a DHCP server that is not ours, or chose it."""
+        data = {
+            "mac": sighting.client,
+            "server": str(sighting.server),
+            "server_mac": sighting.mac,
+            "level": "warning",
+        }
+        message = f"warning: {sighting.sentence()}"
+        self._put(Note(self._clock.now(), "dhcp", message, data, mac=sighting.client))
+
     def _wanted(self, request: Request) -> Wanted | None:
         if self._is_loader(request.path):
             return Wanted(paths.LOADER, request.path.lower())
         try:
-            return paths.wanted(request.path, request.query)
+            return paths.wanted(request.path, request.query) or paths.static(request.path)
         except Invalid:
             return None
 
@@ -158,7 +184,8 @@ class Recorder:
         machine = want.key or want.mac or ip
         # Why it was refused or broke off may hold a name that the machine made up.
         outcome = str(data["outcome"]).partition(":")[0]
-        known = want.stage != paths.IMAGE or outcome in ("started", COMPLETE)
+        made_up = want.stage in (paths.IMAGE, paths.FILE, paths.KERNEL, paths.RAMDISK)
+        known = not made_up or want.key or outcome in ("started", COMPLETE)
         name = want.name.lower().replace(":", "-") if known else None
         if not self._repeats.again((machine, request.protocol, want.stage, name, outcome), now):
             self._put(Note(now, request.protocol, message, data, want.key, want.mac, ip))

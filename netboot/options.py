@@ -8,12 +8,26 @@ from __future__ import annotations
 
 from oslo_config import cfg
 
+from netboot import subnet_options
+from netboot.enlist import options as enlist_options
+from netboot.importing import options as import_options
+from netboot.monitor import options as monitor_options
+from netboot.resources import options as resource_options
+from netboot.services import options as program_options
+
 NETBOOT = [
     cfg.StrOpt(
         "address",
         default="127.0.0.1",
         help="IP address, on the provisioning network, that TFTP and HTTP answer on and that boot "
         "files name in their URLs. Set it to this host's address on that network.",
+    ),
+    cfg.BoolOpt(
+        "listen_all",
+        default=False,
+        help="Answer TFTP and HTTP on every address of this host, IPv4 and IPv6, also on those it "
+        "gets later, and name in boot files the one that a machine asked. Set it when this host "
+        "is in several provisioning networks.",
     ),
     cfg.StrOpt(
         "network_namespace",
@@ -137,6 +151,31 @@ NETBOOT = [
         help="Folder for DHCP leases and the generated DHCP configuration. Keep it across "
         "restarts, or machines get other addresses.",
     ),
+    cfg.BoolOpt(
+        "nomodeset",
+        default=False,
+        help="Boot kernels with nomodeset, in front of all other parameters. Set it when machines "
+        "lose their console or network as soon as the driver of their graphics card loads, as some "
+        "with Matrox or Aspeed graphics do.",
+    ),
+    cfg.StrOpt(
+        "bios_to_disk",
+        default="next",
+        choices=[
+            ("next", "LOCALBOOT -1: the BIOS tries its next boot device"),
+            ("chain", "chain.c32 hd0: the first disk"),
+            ("zero", "LOCALBOOT 0: the BIOS's own normal boot"),
+        ],
+        help="How pxelinux leaves for the disk of a machine that has nothing to boot from the "
+        "network. Change it when machines stand still there.",
+    ),
+    cfg.BoolOpt(
+        "chap_in_boot_scripts",
+        default=False,
+        help="Let machines boot from volumes that ask for CHAP: user name and password then stand "
+        "in the machine's iPXE script, which anybody on the provisioning network who knows its MAC "
+        "address can fetch. Set it only where that network is trusted.",
+    ),
     cfg.ListOpt(
         "loader_dirs",
         default=[],
@@ -145,4 +184,12 @@ NETBOOT = [
     ),
 ]
 
-GROUPS: list[tuple[str, list[cfg.Opt]]] = [("netboot", NETBOOT)]
+GROUPS: list[tuple[str, list[cfg.Opt]]] = [
+    ("netboot", [*NETBOOT, *monitor_options.MONITOR]),
+    *subnet_options.GROUPS,
+    *enlist_options.GROUPS,
+    *resource_options.GROUPS,
+    *import_options.GROUPS,
+    ("ntp", program_options.NTP),
+    ("tgt", program_options.TGT),
+]

@@ -1,32 +1,37 @@
 """Where boot files come from: a path in, what this machine gets for it out.
 
-The same for TFTP and HTTP. Scripts are made on request and never stored; kernels
-and ramdisks are found only by the key of a boot that is going on.
+The same for TFTP and HTTP. Names of ours come first: configurations are made on request
+and never stored, kernels and ramdisks of a boot are found only by its key. Then loaders,
+then the files of the boot resources.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from drophammer.bootspec import BootSpec
-from drophammer.errors import Forbidden, NotFound
-from netboot import paths
-from netboot.boot import grub, ipxe, pxelinux
-from netboot.boot.grammar import check_spec
+from drophammer.bootspec import SAN, BootSpec, is_resource, resource_path
+from drophammer.errors import Forbidden, NotFound, Unavailable
+from netboot import paths, stages
+from netboot.boot.grammar import is_ours
+from netboot.configs import Configs
 from netboot.content import Rendered, Request, StaticFiles, StoredFile
+from netboot.enlist.offer import OWN_KEY, Offer
 from netboot.loaders import Loaders
 from netboot.lookup import Lookup
 from netboot.paths import Wanted
+from netboot.resources.tree import Resources
+
+PATIENCE_SECONDS = 3.0
+"""How long a machine waits for the database; firmware asks for some 8 s, then gives up."""
 
 
 class BootSource:
     """The ``content.Source`` of both servers.
 
-    ``base_url`` is how machines reach our HTTP server, without a slash at its end;
     ``kernel_roots`` are the folders that file:// URLs may point into.
     """
 
@@ -34,70 +39,100 @@ class BootSource:
         self,
         lookup: Lookup,
         loaders: Loaders,
+        configs: Configs,
+        resources: Resources,
+        offer: Offer,
         *,
-        base_url: str,
         kernel_roots: Sequence[Path],
         images_dir: Path,
     ) -> None:
         self._lookup = lookup
         self._loaders = loaders
-        self._base_url = base_url
+        self._configs = configs
+        self._resources = resources
+        self._offer = offer
         self._kernel_roots = tuple(kernel_roots)
         self._images = StaticFiles(images_dir)
 
     async def open(self, request: Request) -> Rendered | StoredFile:
         """Answer one request. Raises NotFound, Forbidden, Invalid or Unavailable."""
-        return await asyncio.to_thread(self.find, request)
-
-    def find(self, request: Request) -> Rendered | StoredFile:
-        """The same for callers without an event loop; asks the database and the disk."""
-        if self._loaders.knows(request.path):
-            return self._loaders.find(request.path)
         want = paths.wanted(request.path, request.query)
+        if want is not None and want.language is not None:
+            return await self._config(request, want)
+        if want is not None and want.stage == paths.STAGE:
+            return await asyncio.to_thread(self._report, request, want)
+        return await asyncio.to_thread(self._file, request, want)
+
+    async def _config(self, request: Request, want: Wanted) -> Rendered:
+        """A configuration; what can be told without a database that does not answer, if it is so.
+
+        Not from the thread that waits for it: all threads may wait.
+        """
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                text = await asyncio.to_thread(self._configs.text, request, want)
+        except (TimeoutError, Unavailable) as error:
+            kept = self._configs.without_database(want)
+            if kept is not None:
+                return Rendered(kept.encode())
+            if isinstance(error, Unavailable):
+                raise
+            raise Unavailable("The database did not answer in time.") from None
+        return Rendered(text.encode())
+
+    def check_files(self, node_id: int, spec: BootSpec) -> None:
+        """See that ``spec`` can be served: its values, and that its files are there.
+
+        Raises Invalid, NotFound or Forbidden; http(s) URLs are the other server's matter,
+        volumes the storage's.
+        """
+        self._configs.check(node_id, spec)
+        if spec.loader == SAN:
+            return
+        for url in (spec.kernel, spec.ramdisk):
+            if is_ours(url):
+                self._stored(url)
+
+    def _report(self, request: Request, want: Wanted) -> Rendered:
+        """A ramdisk tells how far it is; the observer writes it down."""
+        if request.protocol != "http":
+            raise Forbidden("Reports are taken over HTTP only.")
+        stages.report(request.query)
+        self._lookup.by_key(want.key or "")
+        return Rendered(b"noted\n")
+
+    def _file(self, request: Request, want: Wanted | None) -> StoredFile:
         if want is None:
-            raise NotFound(_unknown(request.path))
+            return self._static(request.path)
         if want.stage == paths.IMAGE:
             if request.protocol != "http":
                 raise Forbidden("Images are served over HTTP only.")
             return self._images.find(want.name)
-        if want.key is not None:
-            return self._boot_file(want.key, want.stage)
-        return Rendered(self._script(want).encode())
+        if want.key == OWN_KEY:
+            return self._stored(self._offer.own_file(request.client, want.stage))
+        return self._boot_file(want.key or "", want.stage)
 
-    def check_files(self, spec: BootSpec) -> None:
-        """See that ``spec`` can be served: its values, and that its files are there.
+    def _static(self, path: str) -> StoredFile:
+        if self._loaders.knows(path):
+            return self._loaders.find(path)
+        if not path:
+            raise NotFound("Name a boot file.")
+        return self._resource(path)
 
-        Raises Invalid, NotFound or Forbidden; http(s) URLs are the other server's matter.
-        """
-        check_spec(spec)
-        for url in (spec.kernel, spec.ramdisk):
-            if urlsplit(url).scheme == "file":
-                self._stored(url)
-
-    def _script(self, want: Wanted) -> str:
-        if want.mac is None:
-            return ipxe.start(self._base_url) if want.stage == paths.SCRIPT else grub.start()
-        boot, disk = self._renderers(want, want.mac)
-        spec = self._lookup.by_mac(want.mac).spec
-        return disk() if spec is None else boot(spec)
-
-    def _renderers(
-        self, want: Wanted, mac: str
-    ) -> tuple[Callable[[BootSpec], str], Callable[[], str]]:
-        if want.stage == paths.SCRIPT:
-            return (lambda spec: ipxe.boot(spec, self._base_url)), ipxe.disk
-        if paths.of_pxelinux(want.name):
-            return pxelinux.boot, pxelinux.disk
-        return (lambda spec: grub.boot(spec, mac)), grub.disk
+    def _resource(self, path: str) -> StoredFile:
+        found = self._resources.find(path)
+        return StaticFiles(found.parent).find(found.name)
 
     def _boot_file(self, key: str, stage: str) -> StoredFile:
         spec = self._lookup.by_key(key)
         url = spec.kernel if stage == paths.KERNEL else spec.ramdisk
-        if urlsplit(url).scheme != "file":
+        if not is_ours(url):
             raise NotFound(f"The {stage} of this boot lies on another server; fetch it there.")
         return self._stored(url)
 
     def _stored(self, url: str) -> StoredFile:
+        if is_resource(url):
+            return self._resource(resource_path(url))
         parts = urlsplit(url)
         if parts.netloc not in ("", "localhost") or parts.query or parts.fragment:
             raise Forbidden("A file:// URL must be file:/// and an absolute path, nothing else.")
@@ -121,10 +156,3 @@ class BootSource:
 def _below(path: str, root: Path) -> str | None:
     prefix = f"{root}/"
     return path[len(prefix) :] if path.startswith(prefix) else None
-
-
-def _unknown(path: str) -> str:
-    if paths.of_pxelinux(path):
-        # Firmware asks by UUID first, by address last: it must hear "no" to go on.
-        return "Machines are told apart by MAC address here: pxelinux.cfg/01-aa-bb-cc-dd-ee-ff."
-    return f"There is no boot file {path[:100]!a}."

@@ -9,7 +9,16 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from drophammer.bootspec import IPXE, MAX_COMMAND_LINE, PXE, BootSpec, check_file_url
+from drophammer.bootspec import (
+    IPXE,
+    MAX_COMMAND_LINE,
+    PXE,
+    RESOURCE,
+    SAN,
+    BootSpec,
+    check_file_url,
+    check_root_url,
+)
 from drophammer.bootspec import check_parameters as check_text
 from drophammer.errors import Invalid
 
@@ -19,7 +28,6 @@ _KEY = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _OURS = ("initrd", "BOOTIF")
 # BOOT_IMAGE=, initrd= and BOOTIF=, of which pxelinux writes the first two with whole paths.
 _ROOM_FOR_OURS = 256
-_LONGEST_URL = 1024
 
 
 def check_spec(spec: BootSpec) -> BootSpec:
@@ -29,38 +37,39 @@ def check_spec(spec: BootSpec) -> BootSpec:
     source = f"boot spec of node {spec.node_uuid}"
     if not _WORD.fullmatch(spec.purpose):
         raise Invalid(f"{source}: its purpose is not a short lower-case word.")
+    if spec.loader == SAN:
+        return spec
     if spec.loader not in (IPXE, PXE):
-        raise Invalid(f"{source}: the loader is neither {IPXE!r} nor {PXE!r}.")
+        raise Invalid(f"{source}: the loader is none of {IPXE!r}, {PXE!r} and {SAN!r}.")
     if not _KEY.fullmatch(spec.key):
         raise Invalid(f"{source}: its key is not 8 to 64 letters, digits, '_' or '-'.")
-    _check_url(spec.kernel, f"{source}, kernel")
-    _check_url(spec.ramdisk, f"{source}, ramdisk")
-    _check_parameters(spec.parameters, f"{source}, kernel parameters")
+    check_file_url(spec.kernel, f"{source}, kernel")
+    check_file_url(spec.ramdisk, f"{source}, ramdisk")
+    if spec.root is not None:
+        check_root_url(spec.root, f"{source}, root")
+    check_words(spec.parameters, f"{source}, kernel parameters")
     return spec
 
 
 def needs_tftp(spec: BootSpec) -> BootSpec:
     """Return ``spec`` when TFTP loaders can fetch its files from us; raises Invalid."""
     for name, url in (("kernel", spec.kernel), ("ramdisk", spec.ramdisk)):
-        if urlsplit(url).scheme != "file":
+        if not is_ours(url):
             raise Invalid(
                 f"boot spec of node {spec.node_uuid}: its {name} is an http URL, and pxelinux and "
-                f"GRUB fetch by TFTP from this host only. Give the {name} as a file:// URL, or "
-                "set the node's boot interface to ipxe."
+                f"GRUB fetch by TFTP from this host only. Give the {name} as a file:// or "
+                "resource:/// URL, or set the node's boot interface to ipxe."
             )
     return spec
 
 
-def _check_url(url: str, source: str) -> None:
-    if len(url) > _LONGEST_URL:
-        raise Invalid(f"{source}: a URL of {len(url)} characters; at most {_LONGEST_URL} fit.")
-    try:
-        check_file_url(url, source)
-    except ValueError:
-        raise Invalid(f"{source}: the URL cannot be read.") from None
+def is_ours(url: str) -> bool:
+    """Whether we serve the file ourselves, under the key of its boot."""
+    return urlsplit(url).scheme in ("file", RESOURCE)
 
 
-def _check_parameters(parameters: tuple[str, ...], source: str) -> None:
+def check_words(parameters: tuple[str, ...], source: str) -> None:
+    """Raise Invalid when these may not all stand behind a kernel's name."""
     text = " ".join(parameters)
     if check_text(text, source) != parameters:
         raise Invalid(f"{source}: each parameter must be one word without spaces.")

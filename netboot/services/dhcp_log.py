@@ -11,8 +11,11 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-FIRMWARE = {0: "BIOS", 6: "UEFI 32-bit", 7: "UEFI", 9: "UEFI", 11: "UEFI arm64", 16: "UEFI HTTP"}
-"""Client architectures by number (RFC 4578 and IANA's list)."""
+from netboot.dhcp.architectures import ARCHITECTURES
+
+FIRMWARE = {number: kind.title for kind in ARCHITECTURES for number in kind.numbers}
+FIRMWARE[6] = "UEFI 32-bit"
+"""Client architectures by number, for people."""
 
 _LINE = re.compile(r"dnsmasq-dhcp(?:\[\d+\])?: (?:(?P<xid>\d+) )?(?P<text>.*)")
 _MESSAGE = re.compile(
@@ -98,6 +101,12 @@ def file_read(line: str) -> str | None:
     """The path of the file that dnsmasq says it has read (again)."""
     found = _READ.fullmatch(line.strip())
     return found["file"] if found else None
+
+
+def advertises(line: str) -> bool:
+    """Whether dnsmasq says that it sends router advertisements."""
+    found = _LINE.fullmatch(line.strip())
+    return found is not None and found["text"] == "IPv6 router advertisement enabled"
 
 
 def leases(text: str) -> dict[str, str]:

@@ -47,6 +47,11 @@ class HttpServer:
         """How many connections are open at this moment."""
         return len(self._connections)
 
+    @property
+    def load(self) -> str:
+        """The same, for people."""
+        return f"{self.connections} connections"
+
     async def start(self) -> None:
         """Begin to answer. Raises OSError when a socket cannot be used."""
         self._open = True

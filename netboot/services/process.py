@@ -14,7 +14,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from drophammer.errors import Unavailable
 
@@ -24,13 +24,22 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 STEADY_SECONDS = 60.0
 """A program that ran this long had not failed at its start: pauses begin anew."""
 
+ALSO_IN = ":/usr/sbin:/sbin"
+"""Where administrators' programs are, which the PATH of other users often lacks."""
+
 _LONGEST_LINE = 2000
+
+
+def nothing() -> None:
+    """For those who need not be told."""
 
 
 class Supervised:
     """Keeps ``argv`` running. ``heard`` gets each line of its stderr, in the thread of this object.
 
-    ``ended`` is called, in the same thread, whenever the program has ended.
+    ``began`` and ``ended`` are called, in the same thread, whenever the program has been started
+    or has ended. ``end_signal`` is what ends it in an orderly way, now and when this process dies;
+    ``variables`` are added to its environment.
     """
 
     def __init__(
@@ -40,12 +49,18 @@ class Supervised:
         *,
         heard: Callable[[str], None],
         ended: Callable[[], None],
+        began: Callable[[], None] = nothing,
+        end_signal: signal.Signals = signal.SIGTERM,
+        variables: Mapping[str, str] | None = None,
         first_pause: float = FIRST_PAUSE,
     ) -> None:
         self.name = name
         self._argv = list(argv)
         self._heard = heard
+        self._began = began
         self._ended = ended
+        self._end_signal = end_signal
+        self._variables = dict(variables or {})
         self._first_pause = first_pause
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
@@ -87,7 +102,7 @@ class Supervised:
         self._stopping.set()
         if not self._thread.is_alive():
             return
-        self.signal(signal.SIGTERM)
+        self.signal(self._end_signal)
         self._thread.join(grace)
         if self._thread.is_alive():
             self._kill_group()
@@ -128,6 +143,7 @@ class Supervised:
         except OSError as error:
             return f"could not be started: {error.strerror}"
         self._state = f"running (pid {child.pid})"
+        self._began()
         last = self._listen(child)
         code = child.wait()
         how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
@@ -137,14 +153,14 @@ class Supervised:
         # setpriv, and not a preexec_fn: that would run Python between fork and exec of a
         # process with many threads. Programs further down the line are exec'ed in place.
         return subprocess.Popen(
-            ["setpriv", "--pdeathsig", "SIGTERM", "--", *self._argv],
+            ["setpriv", "--pdeathsig", self._end_signal.name, "--", *self._argv],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             cwd="/",
             # A group of its own, so that ^C at our terminal is ours to handle.
             start_new_session=True,
-            env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
+            env=environment(self._variables),
         )
 
     def _listen(self, child: subprocess.Popen[bytes]) -> str:
@@ -158,3 +174,9 @@ class Supervised:
                     last = line
                     self._heard(line)
         return last
+
+
+def environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What a program of ours is told of its surroundings, and no more: where programs are."""
+    path = os.environ.get("PATH", os.defpath)
+    return {"PATH": path + ALSO_IN, "LC_ALL": "C", **(variables or {})}

@@ -61,6 +61,11 @@ class TftpServer:
         """How many requests are being served at this moment."""
         return len(self._sessions)
 
+    @property
+    def load(self) -> str:
+        """The same, for people."""
+        return f"{self.transfers} transfers"
+
     async def start(self) -> None:
         """Begin to answer. Raises OSError when a socket cannot be used."""
         loop = asyncio.get_running_loop()

@@ -46,8 +46,8 @@ def prepare_door(sock: socket.socket) -> None:
     sock.setblocking(False)
     if sock.family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
-    else:
-        sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+    # Also for IPv6: a socket for both hears IPv4, and only this tells broadcasts from others.
+    sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
     try:
         # All machines of a rack ask in the same second; FORCE needs CAP_NET_ADMIN.
         sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, REQUEST_BUFFER)
@@ -64,19 +64,21 @@ def receive(door: socket.socket) -> Datagram | None:
     data, ancillary, flags, client = door.recvmsg(packet.MAX_REQUEST, _ANCILLARY)
     if flags & socket.MSG_TRUNC:
         return None
-    for level, kind, value in ancillary:
-        if level == socket.IPPROTO_IP and kind == IP_PKTINFO:
-            _, mine, asked = _PKTINFO4.unpack(value[: _PKTINFO4.size])
-            if mine != asked:
-                return None
-            return Datagram(data, client, (socket.inet_ntoa(mine), 0))
-        if level == socket.IPPROTO_IPV6 and kind == socket.IPV6_PKTINFO:
-            raw, interface = _PKTINFO6.unpack(value[: _PKTINFO6.size])
-            address = ipaddress.IPv6Address(raw)
-            if address.is_multicast:
-                return None
-            scope = interface if address.is_link_local else 0
-            return Datagram(data, client, (str(address), 0, 0, scope))
+    told = {(level, kind): value for level, kind, value in ancillary}
+    if (raw := told.get((socket.IPPROTO_IP, IP_PKTINFO))) is not None:
+        _, mine, asked = _PKTINFO4.unpack(raw[: _PKTINFO4.size])
+        if mine != asked:
+            return None
+        text = socket.inet_ntoa(mine)
+        local: Address = (text, 0) if door.family == socket.AF_INET else (f"::ffff:{text}", 0, 0, 0)
+        return Datagram(data, client, local)
+    if (raw := told.get((socket.IPPROTO_IPV6, socket.IPV6_PKTINFO))) is not None:
+        packed, interface = _PKTINFO6.unpack(raw)
+        address = ipaddress.IPv6Address(packed)
+        if address.is_multicast:
+            return None
+        scope = interface if address.is_link_local else 0
+        return Datagram(data, client, (str(address), 0, 0, scope))
     return None
 
 

@@ -23,6 +23,8 @@ NAMES = (
     "growth",
     "failover",
     "crowd",
+    "imports",
+    "boot_files",
 )
 
 

@@ -23,8 +23,9 @@ def database(full_database):
 
 
 @pytest.fixture
-def world(full_database, conductor):
+def world(full_database, conductor, netboot):
     conductor.answers.update(ANSWERS)
+    netboot.answers.update(ANSWERS)
     return full_database[1]
 
 

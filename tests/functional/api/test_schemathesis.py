@@ -50,8 +50,11 @@ def schema(conformance, full_database):
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
-def test_every_operation_keeps_what_the_document_says(api, conductor, schema, route) -> None:
+def test_every_operation_keeps_what_the_document_says(
+    api, conductor, netboot, schema, route
+) -> None:
     conductor.answers.update(ANSWERS)
+    netboot.answers.update(ANSWERS)
     schema.app = api.client.application
     operation = schema[route.path][route.method]
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sqlalchemy import insert, select
 
 from api.routes import ROUTES
 from drophammer import model
+from drophammer.services import Told, put_all
 from drophammer.store import Store
 
 MAC = "52:54:00:00:00:01"
@@ -47,8 +49,62 @@ PLAN = {
     "on_offer": None,
     **SPENT,
 }
+SERVICE = Told("tftp", None, "process", "on", "it is switched on", "running", "pid 7")
+LOGGED = {"level": None, "requests": False}
+IMPORTING = {
+    "state": "failed",
+    "message": "nothing new; 0 files fetched",
+    "started_at": "2026-11-21T10:15:00+00:00",
+    "finished_at": "2026-11-21T10:15:01+00:00",
+    "file": None,
+    "files": 0,
+    "files_total": 0,
+    "bytes": 0,
+    "bytes_total": 0,
+    "bytes_per_second": 0,
+    "report": {
+        "snapshot": None,
+        "changed": False,
+        "files": 0,
+        "bytes": 0,
+        "failures": [{"source": "mirror", "path": "", "message": "It is away."}],
+        "missing": [],
+        "notes": [],
+        "removed": [],
+    },
+    "asked": 1,
+    "ended": 1,
+}
+IMAGE = {
+    "id": "ubuntu/amd64/generic/xenial/daily",
+    "os": "ubuntu",
+    "architecture": "amd64",
+    "subarchitecture": "generic",
+    "release": "xenial",
+    "label": "daily",
+    "files": [
+        {
+            "name": "boot-kernel",
+            "url": "resource:///ubuntu/amd64/generic/xenial/daily/boot-kernel",
+            "sha256": "0" * 64,
+            "size": 1,
+            "version": "20261121",
+            "source": "mirror",
+        }
+    ],
+}
 CALLED = {"async": False, "result": {"done": True}, "attach": False}
 ANSWERS: dict[str, Any] = {
+    "images": {
+        "snapshot": "snapshot-20261121-101500",
+        "checked_at": "2026-11-21T10:15:01+00:00",
+        "images": [IMAGE],
+    },
+    "import_images": IMPORTING,
+    "import_status": IMPORTING,
+    "restart_service": asdict(SERVICE),
+    "show_service_log": LOGGED,
+    "switch_service_log": LOGGED,
     "plan": PLAN,
     "validate": {"power": {"result": True}, "deploy": {"result": False, "reason": "no image"}},
     "get_boot_device": {"boot_device": "pxe", "persistent": False},
@@ -123,6 +179,8 @@ def made(api: Any) -> World:
             "heartbeat": [node["uuid"]],
             "drivers": ["fake-hardware"],
             "conductors": ["conductor-1"],
+            "services": ["netboot-1"],
+            "{hostname}": ["tftp"],
             "traits": ["CUSTOM_A"],
             "bios": ["BootMode"],
             "history": [model.new_uuid()],
@@ -156,6 +214,8 @@ def _store_told(store: Store, node: str, world: World) -> None:
     """What only the conductor and the ramdisk write."""
     now = store.clock.now()
     with store.write() as session:
+        # Heard of for as long as the tests take.
+        put_all(session, "netboot-1", [SERVICE], now + datetime.timedelta(days=1))
         node_id = session.execute(select(model.Node.id).where(model.Node.uuid == node)).scalar_one()
         rows: list[tuple[type[model.Base], dict[str, Any]]] = [
             (model.BiosSetting, {"name": "BootMode", "value": "Uefi", "created_at": now}),

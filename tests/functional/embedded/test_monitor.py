@@ -38,7 +38,7 @@ def test_a_process_without_an_api_has_an_address_for_those_who_watch(
     ready = get(f"{monitor}/readyz")
     assert ready.status == 200, ready.data
     checks = json.loads(ready.data)["checks"]
-    assert set(checks) == {"database", "bus"} | ({own} if role == "conductor" else set())
+    assert set(checks) == {"database", "bus", "services" if role == "netboot" else own}
     metrics = get(f"{monitor}/metrics")
     assert metrics.headers["Content-Type"].startswith("text/plain; version=0.0.4")
     assert f"# TYPE drophammer_{own}_" in metrics.data.decode()

@@ -124,21 +124,23 @@ def test_a_tenth_of_all_packets_lost_loses_no_byte(
         assert content == (root / "kernel").read_bytes()
 
 
-def test_a_hundred_clients_at_once_lose_nothing(start_tftp: Any, connect: Any, root: Path) -> None:
+def test_two_hundred_clients_at_once_lose_nothing(
+    start_tftp: Any, connect: Any, root: Path
+) -> None:
     content = random.Random(9).randbytes(65_536)
     (root / "loader").write_bytes(content)
     server = start_tftp()
-    clients = [connect(server) for _ in range(100)]
-    begin = threading.Barrier(100)
+    clients = [connect(server, timeout=20) for _ in range(200)]
+    begin = threading.Barrier(200)
 
     def boot(number: int) -> bytes:
         begin.wait(10)
         fetched: bytes = clients[number].fetch("loader", blksize=1468, tsize=0)
         return fetched
 
-    with ThreadPoolExecutor(100) as machines:
-        assert all(fetched == content for fetched in machines.map(boot, range(100)))
-    assert set(server.seen.wait(100)) == {"complete"}
+    with ThreadPoolExecutor(200) as machines:
+        assert all(fetched == content for fetched in machines.map(boot, range(200)))
+    assert set(server.seen.wait(200)) == {"complete"}
 
 
 def test_clients_with_one_percent_loss_lose_nothing(

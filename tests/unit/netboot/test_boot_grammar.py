@@ -16,7 +16,7 @@ from netboot.boot.grammar import check_spec
 
 RENDERERS: list[Callable[[BootSpec], str]] = [
     lambda spec: ipxe.boot(spec, "http://172.22.0.1:8080"),
-    pxelinux.boot,
+    lambda spec: pxelinux.boot(spec, "52:54:00:22:00:01"),
     lambda spec: grub.boot(spec, "52:54:00:22:00:01"),
 ]
 ATTACKS = [

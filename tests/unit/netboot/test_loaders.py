@@ -46,6 +46,21 @@ def test_a_missing_loader_is_named_with_its_package(table: list[Loader]) -> None
         Loaders([], table).find("gone.efi")
 
 
+def test_one_that_few_need_is_not_told_to_be_missing() -> None:
+    rare = Loader("rare.efi", (), "rare", common=False)
+    assert Loaders([], [rare]).missing() == []
+    with pytest.raises(NotFound, match="package rare"):
+        Loaders([], [rare]).find("rare.efi")
+
+
+@pytest.mark.parametrize("name", ["syslinux/pxelinux.0", "pxelinux/pxelinux.0", "efi/PXELINUX.0"])
+@pytest.mark.seed("s64")
+def test_a_loader_is_found_below_the_folders_that_loaders_come_from(
+    table: list[Loader], name: str
+) -> None:
+    assert Loaders([], table).find(name).path.read_bytes() == b"distribution's"
+
+
 def test_all_missing_loaders_are_listed(table: list[Loader]) -> None:
     missing = Loaders([], table).missing()
     assert len(missing) == 1

@@ -46,7 +46,8 @@ def test_every_option_says_when_to_change_it() -> None:
 def test_dhcp_settings_know_their_network() -> None:
     found = settings(**DHCP).dhcp
     assert found is not None
-    assert str(found.network) == "172.22.0.0/24"
+    (subnet,) = found.subnets
+    assert (str(subnet.network), subnet.mode) == ("172.22.0.0/24", "server")
 
 
 @pytest.mark.parametrize(

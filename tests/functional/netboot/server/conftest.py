@@ -45,6 +45,7 @@ class Deployment:
         self.servers: list[NetbootServer] = []
 
     def settings(self, **changes: Any) -> Settings:
+        """Options of [netboot]; those of other groups are given as "group.option"."""
         conf = cfg.ConfigOpts()
         for group, options in GROUPS:
             conf.register_opts(options, group=group)
@@ -55,9 +56,11 @@ class Deployment:
             "boot_dir": str(self.boot_dir),
             "images_dir": str(self.images_dir),
             "state_dir": str(self.folder / "state"),
+            "resources.root": str(self.folder / "resources"),
         }
-        for option, value in {**values, **changes}.items():
-            conf.set_override(option, value, group="netboot")
+        for name, value in {**values, **changes}.items():
+            group, _, option = name.rpartition(".")
+            conf.set_override(option, value, group=group or "netboot")
         return Settings.from_conf(conf)
 
     def server(self, **changes: Any) -> NetbootServer:
@@ -105,6 +108,22 @@ class Deployment:
             spec = replace(spec, **changes)
             boots.put(session, node_id, spec, NOW)
             return spec
+
+    def lease(self, ip: str, mac: str) -> None:
+        """Let the DHCP server have given this address away."""
+        folder = self.folder / "state" / "dhcp"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "leases").write_text(f"1795215773 {mac} {ip} * *\n")
+
+    def snapshot(self, name: str, files: dict[str, bytes]) -> None:
+        """Boot resources as an import leaves them, and the current ones from now on."""
+        root = self.folder / "resources"
+        for path, content in files.items():
+            file = root / name / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+        (root / "next").symlink_to(name)
+        (root / "next").rename(root / "current")
 
     def boots_nothing(self, node_id: int) -> None:
         with self.store.write() as session:

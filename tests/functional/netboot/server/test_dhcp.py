@@ -202,7 +202,8 @@ SCRIPT = "the first script"
         (PXE_MAC, UEFI, False, "bootx64.efi"),
         (PXE_MAC, UEFI_9, True, "bootx64.efi"),
         (MAC, None, False, ""),
-        (MAC, 11, False, ""),
+        (MAC, 11, False, "snponly-arm64.efi"),
+        (MAC, 6, False, ""),
     ],
 )
 def test_each_kind_of_client_is_told_its_loader(
@@ -326,7 +327,7 @@ def test_another_dhcp_server_on_the_network_is_named(
     deployment: Any, network: Network, server: NetbootServer
 ) -> None:
     second = deployment.server(**{**options(network), "http_port": 0, "tftp_port": 0})
-    with pytest.raises(Unavailable, match=r"port 67 of br0: another program has it"):
+    with pytest.raises(Unavailable, match=r"port 67 of br0: dnsmasq \(pid \d+\) has it"):
         second.start()
 
 
