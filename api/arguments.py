@@ -1,4 +1,4 @@
-"""What the variable parts of a request mean: query arguments, and parts of paths.
+"""What the variable parts of a request mean: query arguments, parts of paths, headers.
 
 One line per name, whatever endpoint takes it; the endpoints say which they take and
 since when. Values of ``fields`` and ``sort_key`` depend on the noun: ``openapi.py``
@@ -18,6 +18,7 @@ from drophammer.states import STATES, VERBS
 _LINE: dict[str, Any] = {"type": "string"}
 _LIST: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
 _COUNT: dict[str, Any] = {"type": "integer", "minimum": 1, "maximum": LARGEST}
+_EVENT: dict[str, Any] = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,7 @@ QUERY: dict[str, Argument] = {
     "sort_dir": Argument("The direction to sort in.", {"enum": ["asc", "desc"]}),
     "fields": Argument("The fields to show, instead of all or of those that lists show.", _LIST),
     "detail": Argument("Show all fields of each item.", BOOLEAN),
-    "after": Argument("The id of the last event that is known already.",
-                      {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}),
+    "after": Argument("The id of the last event that is known already.", _EVENT),
 
     # Filters
     "address": Argument("Only those with this MAC address.", _LINE),
@@ -102,5 +102,10 @@ PATH: dict[str, Argument] = {
     "trait": Argument("A trait, such as CUSTOM_GPU.", {"type": "string", "maxLength": 255}),
     "uuid": Argument("A UUID.", _LINE),
     "vif": Argument("The id of a VIF.", _LINE),
+}
+
+HEADER: dict[str, Argument] = {
+    "Last-Event-ID": Argument("The same as after, and it wins: clients of event streams send it "
+                              "by themselves when they come back.", _EVENT),
 }
 # fmt: on

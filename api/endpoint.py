@@ -27,7 +27,8 @@ class Endpoint:
     """A handler ``(call, *path parts) -> Reply`` and its contract.
 
     ``query`` maps each query argument to its first minor version; None lets anything
-    pass. ``body`` is the JSON schema of the body (None: the handler looks for itself).
+    pass. ``headers`` are those it looks at beyond what all do.
+    ``body`` is the JSON schema of the body (None: the handler looks for itself).
     ``creates`` and ``patches`` name the table that says what a POST or a PATCH takes;
     ``required`` are the fields that a POST must have, ``also`` those it takes beyond the
     table. ``limit`` is the setting with the largest size of the body. ``status`` is that
@@ -39,6 +40,7 @@ class Endpoint:
 
     handle: Handler
     query: Mapping[str, int] | None = field(default_factory=dict)
+    headers: tuple[str, ...] = ()
     body: Schema | None = None
     optional: bool = False
     creates: Table | None = None

@@ -70,6 +70,7 @@ def index(call: Call, ident: str) -> Reply:
 
 @takes(
     query={"after": 1, "limit": 1, "node": 1, "kind": 1, "source": 1, "stream": 1},
+    headers=(LAST_ID,),
     reply=_EVENTS_OF_ALL,
     media_too=STREAM,
 )

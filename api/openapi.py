@@ -97,7 +97,7 @@ def _operation(route: Route) -> Part:
         "summary": endpoint.text,
         "tags": [_tag(route)],
         **since(route.since),
-        "parameters": _query(endpoint),
+        "parameters": [*_query(endpoint), *_headers(endpoint)],
         "responses": _responses(route),
     }
     if route.public:
@@ -129,6 +129,18 @@ def _common(route: Route) -> list[Part]:
 def _query(endpoint: Endpoint) -> list[Part]:
     table = endpoint.lists or endpoint.shows
     return [_argument(name, minor, table) for name, minor in (endpoint.query or {}).items()]
+
+
+def _headers(endpoint: Endpoint) -> list[Part]:
+    return [
+        {
+            "name": name,
+            "in": "header",
+            "description": arguments.HEADER[name].description,
+            "schema": dict(arguments.HEADER[name].schema),
+        }
+        for name in endpoint.headers
+    ]
 
 
 def _argument(name: str, minor: int, table: Table | None) -> Part:

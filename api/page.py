@@ -124,9 +124,9 @@ def _since(part: Part) -> str:
 
 def _arguments(document: Part, parameters: Iterable[Part]) -> str:
     rows = []
-    for parameter in (_resolved(document, entry) for entry in parameters):
-        if parameter["in"] == "header":
-            continue
+    for parameter in parameters:
+        if "$ref" in parameter:
+            continue  # What all take is told of once, at the top.
         kind = _kind(parameter["schema"])
         rows.append(
             (

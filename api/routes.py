@@ -94,8 +94,8 @@ ROUTES: tuple[Route, ...] = (
     Route("HEAD", "/v1", root.v1, **_OPEN),
     Route("GET", "/openapi.json", description.show_document, public=True),
     Route("GET", "/docs", description.show_page, public=True),
-    Route("GET", "/healthz", health.alive, public=True),
-    Route("GET", "/readyz", health.ready, public=True),
+    Route("GET", "/healthz", health.alive, **_OPEN),
+    Route("GET", "/readyz", health.ready, **_OPEN),
     Route("GET", "/metrics", health.show_metrics, public=True),
 
     Route("GET", "/v1/nodes", nodes.index),

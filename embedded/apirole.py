@@ -59,7 +59,9 @@ class ApiRole:
         host, port = self._listen
         place.say("api", f"http://{shown(host)}:{port}", f"auth: {settings.auth_strategy}")
         if len(sockets) > 1:
-            ramdisk = create_app(settings, place.store, place.bus, ramdisk_only=True)
+            ramdisk = create_app(
+                settings, place.store, place.bus, ramdisk_only=True, checks=place.health
+            )
             place.run(ApiServer(ramdisk, sockets[1:]))
             place.say("ramdisk api", f"http://{self._conf.serve.ramdisk_listen}", "ramdisks only")
 

@@ -134,9 +134,11 @@ def test_metrics_may_have_an_address_of_their_own(store, bus) -> None:
     assert client.get("/metrics").status_code == 404
 
 
-def test_ramdisks_do_not_see_any_of_it(settings, store, bus) -> None:
+def test_a_balancer_before_ramdisks_sees_who_is_fit_and_no_more(settings, store, bus) -> None:
     client = create_app(settings, store, bus, ramdisk_only=True).test_client()
-    for path in ("/healthz", "/readyz", "/metrics", "/v1/events"):
+    assert client.get("/healthz").json == {"alive": True}
+    assert client.get("/readyz").json["ready"] is True
+    for path in ("/metrics", "/v1/events", "/v1/nodes", "/docs"):
         assert client.get(path).status_code == 404
 
 

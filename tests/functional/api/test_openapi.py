@@ -60,6 +60,7 @@ def test_every_operation_says_what_it_does_in_a_sentence_of_its_own(document) ->
 def test_every_route_is_described_to_its_end(route) -> None:
     endpoint = route.handler
     assert set(endpoint.query or {}) <= set(arguments.QUERY)
+    assert set(endpoint.headers) <= set(arguments.HEADER)
     assert set(re.findall(r"{(\w+)}", route.path)) <= set(arguments.PATH)
     tables = [table for table in (endpoint.shows, endpoint.lists) if table is not None]
     undescribed = [
@@ -136,3 +137,10 @@ def test_arguments_are_of_the_kinds_that_are_told(api, document) -> None:
             assert answer.status_code == 400, (path, argument["name"], answer.text)
             asked += 1
     assert asked > 30
+
+
+def test_how_a_client_of_the_event_stream_comes_back_is_described(api, document) -> None:
+    found = document["paths"]["/v1/events"]["get"]["parameters"]
+    told = {(one["name"], one["in"]) for one in found}
+    assert ("Last-Event-ID", "header") in told
+    assert "Last-Event-ID" in api.get("/docs").text
