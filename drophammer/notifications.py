@@ -28,6 +28,8 @@ STOP_SECONDS = 1.0
 # Tries for one; the next one is waiting.
 RETRIES = 2
 GROUP = "oslo_messaging_notifications"
+# Where consumers of bare metal notifications listen, unless [DEFAULT] control_exchange is set.
+EXCHANGE = "ironic"
 
 
 @dataclass(frozen=True)
@@ -126,13 +128,16 @@ def emit(role: str, what: str, status: str, payload: Callable[[], dict[str, Any]
 def notifier(conf: cfg.ConfigOpts, messaging: cfg.ConfigOpts) -> Notifier | None:
     """What the configuration asks for; None when it asks for none.
 
-    ``messaging`` is for oslo.messaging's own options. Raises Invalid.
+    ``messaging`` is for oslo.messaging's own options, and not what the bus has: the bus has
+    defaults of its own there, and a broker refuses a consumer whose queues are declared with
+    others. Raises Invalid.
     """
     if not conf.notification_level:
         return None
     # Imported here: it costs the embedded mode half a second and 30 MB.
     from drophammer.bus_threads import opts, oslo_messaging
 
+    oslo_messaging.set_transport_defaults(EXCHANGE)
     messaging.register_opts(dict(opts.list_opts())[GROUP], group=GROUP)
     if not messaging[GROUP].driver:
         return None

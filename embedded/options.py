@@ -97,6 +97,13 @@ def for_messaging(conf: cfg.ConfigOpts) -> cfg.ConfigOpts:
     return cfg.CONF
 
 
+def for_notifications(conf: cfg.ConfigOpts) -> cfg.ConfigOpts:
+    """The same files once more: what the bus sets for itself is not for notifications."""
+    made = cfg.ConfigOpts()
+    made([], project="drophammer", default_config_files=list(conf.config_file))
+    return made
+
+
 def unknown(files: Sequence[Path]) -> list[str]:
     """Options in the files that nobody reads: most often a slip of the pen.
 

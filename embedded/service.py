@@ -21,7 +21,7 @@ from drophammer.netns import Namespace
 from drophammer.store import Store
 from embedded.addresses import listener, split_address
 from embedded.monitor import Monitor
-from embedded.options import for_messaging
+from embedded.options import for_messaging, for_notifications
 from embedded.place import Listening, Place
 from embedded.statedir import lock_state_dir, make_state_dir
 
@@ -107,7 +107,7 @@ class Embedded:
 
     def _start_roles(self, place: Place) -> None:
         conf = self._conf
-        notifier = notifications.notifier(conf, for_messaging(conf))
+        notifier = notifications.notifier(conf, for_notifications(conf))
         if notifier is not None:
             place.run(notifier)
         _start_monitor(place)
