@@ -9,11 +9,12 @@ import logging
 import time
 
 from sqlalchemy import update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from conductor.toolbox import Toolbox
 from conductor.transitions import deadline
-from drophammer import conductors, states
+from drophammer import conductors, outage, states
 from drophammer.model import Node
 from drophammer.processes import Process
 
@@ -69,11 +70,14 @@ class Presence:
         return f"the last beat of this conductor is {silence:.0f} s old"
 
     def leave(self) -> None:
-        """Give everything back, for whoever goes on."""
+        """Give everything back, for whoever goes on. Without a database it is found later."""
         store, holder = self._box.store, self._box.holder
-        with store.write() as session:
-            store.release_all(session, holder)
-            conductors.leave(session, holder.uuid)
+        try:
+            with store.write() as session:
+                store.release_all(session, holder)
+                conductors.leave(session, holder.uuid)
+        except SQLAlchemyError as error:
+            outage.log(LOG, error, "what this conductor holds is not given back; it runs out")
 
     def _register(self, session: Session) -> None:
         settings, holder = self._box.settings, self._box.holder

@@ -148,6 +148,20 @@ def test_what_a_conductor_gives_back_when_it_stops_is_taken_up_within_a_beat(
     assert scene.until_state(node_id, "active").last_error is None
 
 
+def test_a_conductor_that_stops_while_nothing_can_be_written_ends_all_the_same(
+    scene: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene.start()
+    with scene.store.write() as session:
+        session.connection().exec_driver_sql("ALTER TABLE conductors RENAME TO away")
+    try:
+        scene.stop()
+    finally:
+        with scene.store.write() as session:
+            session.connection().exec_driver_sql("ALTER TABLE away RENAME TO conductors")
+    assert "what this conductor holds is not given back" in caplog.text
+
+
 def test_what_a_dead_conductor_held_is_taken_up_when_its_lease_has_run_out(
     scene: Any, second: Any
 ) -> None:

@@ -1,4 +1,4 @@
-"""A PostgreSQL of its own is killed, stopped, filled up and made read-only under the service.
+"""A database of its own is killed, stopped, filled up and made read-only under the service.
 
 What is asked meanwhile is told so soon; what was accepted goes on by itself afterwards.
 """
@@ -22,6 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from api.app import create_app
 from api.settings import Settings as ApiSettings
 from cluster.lending import free_ports
+from cluster.mariadb import MariaDB
 from cluster.postgresql import PostgreSQL
 from conductor.process import ConductorProcess
 from conductor.settings import Settings
@@ -33,7 +34,10 @@ from drophammer.store import Store
 HEADERS = {"X-OpenStack-Ironic-API-Version": "1.90"}
 # A connection that was used just now is waited for the longest.
 SOON = engines.STATEMENT_SECONDS + engines.SILENCE_SECONDS + 2.0
-MEGABYTES = 200
+# MariaDB takes half of it before there is anything in it.
+MEGABYTES = 300
+
+Server = PostgreSQL | MariaDB
 
 
 @pytest.fixture
@@ -50,9 +54,13 @@ def place() -> Iterator[Path]:
     path.rmdir()
 
 
-@pytest.fixture
-def server(place: Path) -> Iterator[PostgreSQL]:
-    made = PostgreSQL(place / "postgresql", free_ports(1), connections=100)
+@pytest.fixture(params=["postgresql", "mariadb"])
+def server(place: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
+    made: Server
+    if request.param == "postgresql":
+        made = PostgreSQL(place / "postgresql", free_ports(1), connections=100)
+    else:
+        made = MariaDB(place / "mariadb", free_ports(1))
     try:
         made.start()
         yield made
@@ -106,7 +114,7 @@ class Site:
 
 
 @pytest.fixture
-def site(server: PostgreSQL) -> Iterator[Site]:
+def site(server: Server) -> Iterator[Site]:
     made = Site(server.url)
     try:
         yield made
@@ -142,7 +150,7 @@ def operations(site: Site, uuid: str) -> int:
 
 @pytest.mark.parametrize(("fault", "seconds"), [("killed", 20.0), ("stopped", 8.0)])
 def test_a_server_that_is_away_is_told_and_what_was_accepted_ends_by_itself(
-    site: Site, server: PostgreSQL, fault: str, seconds: float
+    site: Site, server: Server, fault: str, seconds: float
 ) -> None:
     deploying, idle = site.node(), site.node()
     assert site.provision(deploying, "active").status_code == 202
@@ -166,7 +174,7 @@ def test_a_server_that_is_away_is_told_and_what_was_accepted_ends_by_itself(
     until(lambda: site.state(idle) == "active")
 
 
-def test_a_transaction_that_a_kill_cuts_off_leaves_nothing(site: Site, server: PostgreSQL) -> None:
+def test_a_transaction_that_a_kill_cuts_off_leaves_nothing(site: Site, server: Server) -> None:
     uuid = site.node()
 
     def work() -> None:
@@ -183,7 +191,7 @@ def test_a_transaction_that_a_kill_cuts_off_leaves_nothing(site: Site, server: P
 
 
 def test_a_server_that_takes_no_changes_answers_reads_and_says_so(
-    site: Site, server: PostgreSQL
+    site: Site, server: Server
 ) -> None:
     uuid = site.node()
     read_only(server, "on")
@@ -197,14 +205,19 @@ def test_a_server_that_takes_no_changes_answers_reads_and_says_so(
     until(lambda: site.state(uuid) == "active")
 
 
-def read_only(server: PostgreSQL, value: str) -> None:
+def read_only(server: Server, value: str) -> None:
     """As a server becomes whose place another one has taken."""
+    if isinstance(server, MariaDB):
+        # Who may do all may also write then, and goes on with what it could when it connected.
+        server.sql("REVOKE READ ONLY ADMIN ON *.* FROM drophammer@'127.0.0.1'")
+        server.sql(f"SET GLOBAL read_only = {value}; KILL USER drophammer@'127.0.0.1'")
+        return
     server.sql(f"ALTER SYSTEM SET default_transaction_read_only = {value}")
     server.sql("SELECT pg_reload_conf()")
 
 
 def test_a_full_disk_is_told_and_nothing_is_to_be_done_but_to_make_room(
-    site: Site, server: PostgreSQL, place: Path
+    site: Site, server: Server, place: Path
 ) -> None:
     ballast = place / "ballast"
     with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
