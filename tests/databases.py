@@ -24,7 +24,7 @@ from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from drophammer.store import Store
-from tests.servers import server
+from tests.servers import Server, server
 
 SERVER = server(os.environ.get("DROPHAMMER_TEST_DATABASE"))
 only_sqlite = pytest.mark.skipif(SERVER is not None, reason="this is about sqlite itself")
@@ -53,7 +53,7 @@ registry.register("sqlite.one", __name__, OneDialect.__name__)
 def opened(path: Path, **options: Any) -> Store:
     """The store in a file. ``options`` are the store's."""
     if SERVER is not None:
-        return Store(SERVER.url_of(path), **options)
+        return _on_server(SERVER, path, **options)
     store = Store(f"sqlite+one:///{path}", **options)
 
     @event.listens_for(store.engine, "connect")
@@ -63,6 +63,18 @@ def opened(path: Path, **options: Any) -> Store:
     @event.listens_for(store.engine, "engine_connect")
     def share(connection: Connection) -> None:
         connection.execution_options(compiled_cache=_COMPILED)
+
+    return store
+
+
+def _on_server(server: Server, path: Path, **options: Any) -> Store:
+    """The same there. What a test makes of the tables is nothing for the next one."""
+    store = Store(server.url_of(path), **options)
+
+    @event.listens_for(store.engine, "before_cursor_execute")
+    def look(connection: Connection, cursor: object, text: str, *_: object) -> None:
+        if text.startswith(("ALTER", "CREATE", "DROP")):
+            server.altered(path)
 
     return store
 

@@ -7,12 +7,14 @@ the template.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from pathlib import Path
 
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
 
 from drophammer.model import Base
 from drophammer.store import Store
@@ -47,6 +49,9 @@ class Server:
     def drop(self, names: list[str]) -> None:
         """Remove databases, whoever has them open."""
         raise NotImplementedError
+
+    def altered(self, path: Path) -> None:
+        """The tables of a database are not what they were."""
 
     def made(self) -> list[str]:
         """The databases that were made and are there."""
@@ -83,6 +88,7 @@ class MariaDB(Server):
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self._stock: list[str] = []
+        self._altered: set[str] = set()
         self._name_of: dict[str, str] = {}
         self._count = 0
 
@@ -106,12 +112,16 @@ class MariaDB(Server):
             for name in names:
                 query = f"SELECT id FROM information_schema.processlist WHERE db = '{name}'"
                 for thread in admin.exec_driver_sql(query).scalars().all():
-                    admin.exec_driver_sql(f"KILL {thread}")
+                    with contextlib.suppress(OperationalError):  # It has ended by itself.
+                        admin.exec_driver_sql(f"KILL {thread}")
                 self._made.pop(name, None)
-                if name.startswith("s_"):
+                if name.startswith("s_") and name not in self._altered:
                     self._stock.append(name)
                 else:
                     admin.exec_driver_sql(f"DROP DATABASE IF EXISTS {name}")
+
+    def altered(self, path: Path) -> None:
+        self._altered.add(self._named(path))
 
     def _named(self, path: Path) -> str:
         name = super()._named(path)
