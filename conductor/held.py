@@ -96,8 +96,7 @@ class HeldNode:
         Between this and the command a lease could still be lost; the gap is made of
         nothing but our own few instructions.
         """
-        with self.box.store.write() as session:
-            self.box.store.update_leased(session, self.lease, {"lease_purpose": Node.lease_purpose})
+        self.box.store.confirm(self.lease)
 
     def release(self) -> None:
         """Give the node back as it is."""

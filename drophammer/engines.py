@@ -78,13 +78,13 @@ def _server(url: URL, kind: str, *, migrating: bool) -> Engine:
         from drophammer import postgresql as driver
 
         url = url if "+" in url.drivername else url.set(drivername="postgresql+psycopg")
-        options: dict[str, Any] = {}
+        options: dict[str, Any] = {"json_deserializer": driver.loads}
     else:
         from drophammer import mariadb as driver
 
         # Under this name SQLAlchemy knows from the start what it is talking to.
         url = url.set(drivername="mariadb+pymysql").update_query_dict({"charset": "utf8mb4"})
-        options = {"isolation_level": "READ COMMITTED"}
+        options = {"isolation_level": "READ COMMITTED", "json_deserializer": _loads}
     made = create_engine(
         url,
         pool_size=POOL_SIZE,

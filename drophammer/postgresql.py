@@ -6,6 +6,7 @@ gone, ends nothing; the driver would wait for it for ever.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -39,6 +40,30 @@ class PatientConnection(psycopg.Connection[Any]):
             ) from None
 
 
+class BriefCursor(psycopg.Cursor[Any]):
+    """Psycopg's, which tells of its columns no more than SQLAlchemy asks: name and type.
+
+    It would look up all that is known of each type, which takes as long as the question
+    where a whole node is the answer.
+    """
+
+    @property
+    def description(self) -> Any:
+        """As PEP 249 has it."""
+        told = self.pgresult
+        if told is None or not told.nfields:
+            return super().description
+        return [
+            ((told.fname(at) or b"").decode(), told.ftype(at), None, None, None, None, None)
+            for at in range(told.nfields)
+        ]
+
+
+def loads(text: bytes) -> Any:
+    """What a JSON column holds. Most of most rows are empty."""
+    return {} if text == b"{}" else json.loads(text)
+
+
 def arguments(seconds: int, idle: int) -> dict[str, Any]:
     """What to connect with: how long a statement, and a pause in a transaction, may take."""
     settings = {
@@ -61,6 +86,7 @@ def prepare(engine: Engine, patience: float) -> None:
     def connect(dialect: object, record: object, positional: Any, named: Any) -> PatientConnection:
         made = PatientConnection.connect(*positional, **named)
         made.patience = patience
+        made.cursor_factory = BriefCursor
         return made
 
 

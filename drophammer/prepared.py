@@ -27,7 +27,7 @@ def write(
     if made:
         statement = statement.values(**made)
     told |= {f"to_{name}": values[name] for name in plain}
-    return cast(CursorResult[Any], session.execute(statement, told)).rowcount > 0
+    return cast(CursorResult[Any], session.connection().execute(statement, told)).rowcount > 0
 
 
 @lru_cache(maxsize=1024)

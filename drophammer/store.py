@@ -270,10 +270,18 @@ class Store:
         """Write columns of the node if, and only if, ``lease`` still holds. Else LeaseLost."""
         which = {"id": lease.node_id, "fence": lease.fence, "lease_owner": lease.holder.uuid}
         if not prepared.write(session, _NODES, which, values):
-            raise LeaseLost(
-                f"The lease for '{lease.purpose}' on this node has ended or was taken over; "
-                "its new holder goes on with the work."
-            )
+            raise _lost(lease)
+
+    def confirm(self, lease: Lease) -> None:
+        """Raise LeaseLost unless ``lease`` still holds. Waits for whoever is at the node's row.
+
+        One statement on its own, which costs a third of a transaction of one.
+        """
+        told = {"its_node": lease.node_id, "its_fence": lease.fence, "its_owner": lease.holder.uuid}
+        with self.ask() as connection:
+            held_still = connection.execute(_CONFIRMING, told).rowcount > 0
+        if not held_still:
+            raise _lost(lease)
 
     def break_lease(self, session: Session, node_id: int) -> dict[str, Any] | None:
         """Take the node from whoever holds it, in the caller's transaction.
@@ -305,6 +313,25 @@ class Store:
         return NodeLocked(
             locked_message(row.uuid, row.lease_host, row.lease_purpose, row.lease_since)
         )
+
+
+# It changes nothing; but unlike a SELECT it sees what somebody is about to commit.
+_CONFIRMING = (
+    update(_NODES)
+    .where(
+        _NODES.c.id == bindparam("its_node"),
+        _NODES.c.fence == bindparam("its_fence"),
+        _NODES.c.lease_owner == bindparam("its_owner"),
+    )
+    .values(lease_purpose=_NODES.c.lease_purpose)
+)
+
+
+def _lost(lease: Lease) -> LeaseLost:
+    return LeaseLost(
+        f"The lease for '{lease.purpose}' on this node has ended or was taken over; "
+        "its new holder goes on with the work."
+    )
 
 
 @lru_cache(maxsize=8)

@@ -153,6 +153,30 @@ def test_the_former_holder_of_a_broken_lease_knows_at_its_next_renewal(store: St
             store.release(session, leases[0])
 
 
+def test_who_asks_whether_a_lease_holds_waits_for_whoever_is_taking_it(store: Store) -> None:
+    node_id = add_node(store)
+    with store.write() as session:
+        lease = store.reserve(session, node_id, A, "deploy")
+    store.confirm(lease)
+    told: list[object] = []
+
+    def ask() -> None:
+        try:
+            store.confirm(lease)
+            told.append("holds")
+        except LeaseLost as lost:
+            told.append(lost)
+
+    asking = threading.Thread(target=ask)
+    with store.write() as session:
+        store.break_lease(session, node_id)
+        asking.start()
+        asking.join(0.3)
+        assert told == []
+    asking.join(10)
+    assert isinstance(told[0], LeaseLost)
+
+
 def test_reserving_what_does_not_exist_is_not_found(store: Store) -> None:
     with pytest.raises(NotFound), store.write() as session:
         store.reserve(session, 99, A, "deploy")

@@ -270,7 +270,7 @@ def past_deadline(scene: Any, node_id: int) -> None:
 def test_an_end_that_does_not_come_is_put_to_an_end(scene: Any) -> None:
     scene.start(**FILES)
     node_id = in_clean_wait(scene)
-    assert killed_at(scene, 3, node_id, lambda node_id: scene.provision(node_id, "abort"))
+    assert killed_at(scene, 2, node_id, lambda node_id: scene.provision(node_id, "abort"))
     assert state_of_work(scene, node_id) == "aborting"
     # As if somebody had it whose clean-up hangs.
     with scene.store.write() as session:
