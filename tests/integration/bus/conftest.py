@@ -6,7 +6,6 @@ import gc
 import logging
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from typing import Any
 import pytest
 from oslo_config import cfg
 
+from cluster.lending import free_ports
 from cluster.rabbitmq import RabbitMQ
 from drophammer.bus import Bus, connect
 from drophammer.errors import Unavailable
@@ -186,23 +186,6 @@ def oslo_lines() -> Iterator[list[str]]:
     yield lines
     root.removeHandler(keep)
     root.setLevel(before)
-
-
-def free_ports(count: int) -> int:
-    """The first of some neighbouring ports that nobody has."""
-    for first in range(21000 + os.getpid() % 500 * 10, 32000, count):
-        if all(_free(first + number) for number in range(count)):
-            return first
-    raise AssertionError("there is no free port")
-
-
-def _free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def until(ready: Callable[[], Any], seconds: float = 10.0) -> float:

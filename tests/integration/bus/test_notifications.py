@@ -11,10 +11,11 @@ import pytest
 import requests
 from oslo_config import cfg
 
+from cluster.lending import free_ports
 from cluster.rabbitmq import RabbitMQ
 from cluster.role import Role
 from drophammer.bus_threads import oslo_messaging
-from tests.integration.bus.conftest import free_ports, until
+from tests.integration.bus.conftest import until
 
 VERSION = {"X-OpenStack-Ironic-API-Version": "1.90"}
 
