@@ -110,28 +110,26 @@ def test_what_nobody_asked_for_over_the_bus_gets_a_uuid_of_its_own(scene: Any) -
 
 
 class LostAnswers:
-    """Loses the answers to the next ``lost`` COMMITs of this thread; the ``down`` after fail."""
+    """Loses the answers to this thread's next ``lost`` COMMITs; then ``down`` statements fail."""
 
     def __init__(self, monkeypatch: Any, store: Any, *, lost: int, down: int = 0) -> None:
         dialect = store.engine.dialect
-        self._commit = dialect.do_commit
+        self._commit, self._execute = dialect.do_commit, dialect.do_execute
         self._lost, self._down, self._thread = lost, down, threading.get_ident()
-        monkeypatch.setattr(dialect, "do_commit", self)
+        monkeypatch.setattr(dialect, "do_commit", self.commit)
+        monkeypatch.setattr(dialect, "do_execute", self.execute)
 
-    def __call__(self, connection: Any) -> None:
-        if threading.get_ident() != self._thread:
-            self._commit(connection)
-            return
-        if self._lost:
+    def commit(self, connection: Any) -> None:
+        self._commit(connection)
+        if self._lost and threading.get_ident() == self._thread:
             self._lost -= 1
-            self._commit(connection)
-        elif self._down:
+            raise sqlite3.OperationalError("disk I/O error")
+
+    def execute(self, cursor: Any, statement: str, parameters: Any, context: Any = None) -> None:
+        if self._down and not self._lost and threading.get_ident() == self._thread:
             self._down -= 1
-            connection.rollback()
-        else:
-            self._commit(connection)
-            return
-        raise sqlite3.OperationalError("disk I/O error")
+            raise sqlite3.OperationalError("disk I/O error")
+        self._execute(cursor, statement, parameters, context)
 
 
 @only_sqlite
