@@ -1,6 +1,6 @@
 # Every chore has a name here; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help install run demo cluster cluster-down check test suite integration chaos e2e seeds bench docs dist clean format
+.PHONY: help install run demo cluster cluster-down check test suite integration chaos fuzz e2e seeds bench docs dist clean format
 
 BIN := .venv/bin
 NODES ?= 1
@@ -73,6 +73,11 @@ integration: ## engines that are killed, stopped, cut off and full; two versions
 chaos: ## ten minutes of it: a cluster whose parts are killed, stopped and cut off at random
 	@bin/setup cluster
 	$(BIN)/python -m tests.chaos
+
+fuzz: ## every parser of what strangers send, half a minute each, watching what is reached
+	@bin/setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fuzz]'
+	$(BIN)/python -m tests.fuzz
 
 e2e: ## only the tests that boot machines
 	@bin/setup lab
