@@ -163,7 +163,7 @@ def test_the_properties_of_logical_disks_are_told_for_drivers_that_have_raid(sce
 
 def test_delays_add_up_over_the_interfaces_that_are_fake_and_hold_no_thread(scene: Any) -> None:
     scene.start(
-        workers=1, fake_delays={"boot": (0.2, 0.2), "storage": (0.2, 0.2), "deploy": (0.2, 0.2)}
+        workers=1, fake_delays={"boot": (0.4, 0.4), "storage": (0.4, 0.4), "deploy": (0.4, 0.4)}
     )
     nodes = [scene.node("available"), scene.node("available")]
     quick = scene.node("available", boot_interface="ipxe", storage_interface="noop")
@@ -171,11 +171,12 @@ def test_delays_add_up_over_the_interfaces_that_are_fake_and_hold_no_thread(scen
     for node_id in (*nodes, quick):
         scene.provision(node_id, "active")
     scene.until_state(quick, "active")
-    assert time.monotonic() - began >= 0.2
+    assert time.monotonic() - began >= 0.4
     assert [scene.get(node_id).provision_state for node_id in nodes] != ["active", "active"]
     for node_id in nodes:
         scene.until_state(node_id, "active")
-    assert 0.6 <= time.monotonic() - began < 1.2
+    # One after the other they would take 2.8 s.
+    assert 1.2 <= time.monotonic() - began < 2.6
 
 
 def test_a_caller_that_waits_waits_the_configured_time(scene: Any) -> None:
