@@ -24,12 +24,12 @@ from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from drophammer.store import Store
-from tests.servers import Server, server
+from tests.servers import MariaDB, Server, server
 
 SERVER = server(os.environ.get("DROPHAMMER_TEST_DATABASE"))
 only_sqlite = pytest.mark.skipif(SERVER is not None, reason="this is about sqlite itself")
 # MariaDB's UPDATE cannot tell what it has written: it is asked beforehand, with the rows locked.
-ASKS_FIRST = int((os.environ.get("DROPHAMMER_TEST_DATABASE") or "").startswith("mariadb"))
+ASKS_FIRST = int(isinstance(SERVER, MariaDB))
 only_servers = pytest.mark.skipif(SERVER is None, reason="this is about database servers")
 _COMPILED: util.LRUCache[Any, Any] = util.LRUCache(1000)
 
