@@ -13,7 +13,9 @@ middle of a transaction loses it) and after what silence a server counts as bein
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -138,6 +140,11 @@ def _sqlite(url: URL) -> Engine:
         json_deserializer=_loads,
     )
 
+    @event.listens_for(made, "do_connect")
+    def make(dialect: object, record: object, arguments: list[Any], named: object) -> None:
+        if url.database and url.database != ":memory:" and not url.query:
+            _for_nobody_else(url.database)
+
     @event.listens_for(made, "connect")
     def configure(connection: Any, record: object) -> None:
         # The driver must not open transactions by itself: we say BEGIN below.
@@ -155,3 +162,13 @@ def _sqlite(url: URL) -> Engine:
             connection.exec_driver_sql(statement)
 
     return made
+
+
+def _for_nobody_else(path: str) -> None:
+    """Make the file of a new database, if it is one: passwords of controllers will be in it.
+
+    Its log and its shared memory get the same mode from sqlite. What cannot be made is told by
+    the driver, which tries next.
+    """
+    with contextlib.suppress(OSError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))

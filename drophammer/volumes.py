@@ -31,12 +31,14 @@ _MAX_LUN = 255
 _MAX_VOLUMES = 8
 # RFC 3720, 3.2.6.3: at most 223 bytes; RFC 3722 forbids capitals, which some targets have.
 _NAME = re.compile(
-    r"iqn\.\d{4}-\d{2}\.[A-Za-z0-9.-]+(:[A-Za-z0-9._:-]+)?|eui\.[0-9A-Fa-f]{16}"
+    r"iqn\.[0-9]{4}-[0-9]{2}\.[A-Za-z0-9.-]+(:[A-Za-z0-9._:-]+)?|eui\.[0-9A-Fa-f]{16}"
     r"|naa\.[0-9A-Fa-f]{16}([0-9A-Fa-f]{16})?"
 )
 _MAX_NAME = 223
-_PORTAL = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]{1,253})(:(?P<port>\d{1,5}))?")
+_PORTAL = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]{1,253})(:(?P<port>[0-9]{1,5}))?")
+_LUN = re.compile(r"[0-9]{1,3}")
 _MAX_CREDENTIAL = 255
+_HALVES = re.compile(r"[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,7 @@ def _portal(value: Any, where: str) -> tuple[str, int]:
 
 
 def _lun(value: Any, where: str) -> int:
-    number = int(value) if isinstance(value, str) and value.isdecimal() else value
+    number = int(value) if isinstance(value, str) and _LUN.fullmatch(value) else value
     if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= _MAX_LUN:
         raise Invalid(f"{where}: target_lun is not a number from 0 to {_MAX_LUN}.")
     return number
@@ -176,10 +178,16 @@ def _chap(properties: dict[str, Any], where: str) -> Chap | None:
         return None
     if not isinstance(method, str) or method.upper() != "CHAP":
         raise Invalid(f"{where}: auth_method is neither CHAP nor left out.")
-    given = []
-    for name in ("auth_username", "auth_password"):
-        value = properties.get(name)
-        if not isinstance(value, str) or not 0 < len(value.encode()) <= _MAX_CREDENTIAL:
-            raise Invalid(f"{where}: {name} is missing, or longer than {_MAX_CREDENTIAL} bytes.")
-        given.append(value)
-    return Chap(given[0], Secret(given[1]))
+    return Chap(
+        _credential(properties, "auth_username", where),
+        Secret(_credential(properties, "auth_password", where)),
+    )
+
+
+def _credential(properties: dict[str, Any], name: str, where: str) -> str:
+    value = properties.get(name)
+    # JSON may have halves of characters in it; those are no bytes at all.
+    size = len(value.encode(errors="ignore")) if isinstance(value, str) else 0
+    if not isinstance(value, str) or not 0 < size <= _MAX_CREDENTIAL or _HALVES.search(value):
+        raise Invalid(f"{where}: {name} is missing, or longer than {_MAX_CREDENTIAL} bytes.")
+    return value

@@ -13,6 +13,7 @@ from sqlalchemy import make_url
 
 from drophammer import engines, schema, transfer
 from drophammer.errors import DrophammerError
+from embedded import beside
 from embedded.options import load
 from embedded.statedir import LOCK, lock_state_dir
 
@@ -30,7 +31,9 @@ def parser() -> argparse.ArgumentParser:
         ),
     ):
         command = commands.add_parser(name, help=what, description=what.capitalize())
-        command.add_argument("--config-file", type=Path, action="append", default=[])
+        command.add_argument(
+            "--config-file", type=Path, action="append", default=[], metavar="FILE"
+        )
         command.add_argument("--state-dir", type=Path, metavar="DIR")
         command.set_defaults(run=run)
     copy = commands.add_parser(
@@ -105,6 +108,6 @@ def _at_rest(url: str) -> Iterator[None]:
 
 
 def _url(options: argparse.Namespace) -> str:
-    conf: cfg.ConfigOpts = load(options.config_file)
+    conf: cfg.ConfigOpts = load(beside.files(options.config_file, options.state_dir))
     state_dir = options.state_dir or Path(conf.state_dir)
     return str(conf.database.connection or f"sqlite:///{state_dir.resolve()}/drophammer.sqlite")

@@ -20,6 +20,7 @@ from oslo_config import cfg
 
 from drophammer.errors import DrophammerError, NotFound
 from drophammer.store import Store
+from embedded import beside
 from embedded.imports import importer
 from embedded.options import load
 from embedded.serve import settle_paths
@@ -49,7 +50,9 @@ def parser() -> argparse.ArgumentParser:
         ("path", _path, "print where a file of an image lies"),
     ):
         command = commands.add_parser(name, help=what, description=what.capitalize())
-        command.add_argument("--config-file", type=Path, action="append", default=[])
+        command.add_argument(
+            "--config-file", type=Path, action="append", default=[], metavar="FILE"
+        )
         command.add_argument("--state-dir", type=Path, metavar="DIR")
         command.set_defaults(run=run)
         if name in ("add", "show", "path"):
@@ -79,10 +82,11 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _configured(options: argparse.Namespace) -> cfg.ConfigOpts:
-    conf = load(options.config_file)
+    conf = load(beside.files(options.config_file, options.state_dir))
     if options.state_dir is not None:
         conf.set_override("state_dir", str(options.state_dir.resolve()))
     settle_paths(conf)
+    beside.become_owner(ResourceSettings.from_conf(conf).root)
     return conf
 
 

@@ -18,6 +18,7 @@ import urllib3
 
 from drophammer.errors import DrophammerError, Invalid, Unavailable
 from drophammer.services import LOG_LEVELS
+from embedded import beside
 from embedded.addresses import shown
 from embedded.options import load
 from embedded.serve import settle_paths
@@ -44,7 +45,9 @@ def parser() -> argparse.ArgumentParser:
         ("log", _log, "show or change what of a service is logged, until netboot starts anew"),
     ):
         command = commands.add_parser(name, help=what, description=what.capitalize())
-        command.add_argument("--config-file", type=Path, action="append", default=[])
+        command.add_argument(
+            "--config-file", type=Path, action="append", default=[], metavar="FILE"
+        )
         command.add_argument("--url", help="of the API (default: the configured address)")
         command.set_defaults(run=run)
         if name != "list":
@@ -60,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
         description="Write the file that makes the tgtd of systemd load the iSCSI targets of the "
         "current boot resources when it starts. Needs root.",
     )
-    include.add_argument("--config-file", type=Path, action="append", default=[])
+    include.add_argument("--config-file", type=Path, action="append", default=[], metavar="FILE")
     include.add_argument("--state-dir", type=Path, metavar="DIR")
     include.add_argument("--output", type=Path, default=tgt.INCLUDE, metavar="FILE")
     include.set_defaults(run=_include)
@@ -96,7 +99,10 @@ class _Api:
                 headers=self._headers,
             )
         except (urllib3.exceptions.HTTPError, ValueError) as error:
-            raise Unavailable(f"{self._url} cannot be asked: {error}") from error
+            raise Unavailable(
+                f"{self._url} cannot be asked ({error}): does the service run there? --url names "
+                "another API."
+            ) from error
         if answer.status >= 400:
             raise Invalid(f"{self._url} answered {answer.status}: {_sentence(answer.data)}")
         try:
@@ -109,11 +115,12 @@ class _Api:
 
 def _list(options: argparse.Namespace) -> int:
     found = _Api(options).ask("GET", "")["services"]
-    row = "{:<20} {:<8} {:<9} {:<12} {:<26} {}"
+    row = "{:<20} {:<8} {:<9} {:<12} {:<20} {}"
     print(row.format("HOST", "SERVICE", "EXPECTED", "ACTUAL", "SINCE", "REASON"))
     for one in found:
         reason = one["reason"] or one["expected_reason"]
-        words = (one["hostname"], one["name"], one["expected"], one["actual"], one["since"], reason)
+        since = f"{one['since'][:19]}Z"
+        words = (one["hostname"], one["name"], one["expected"], one["actual"], since, reason)
         print(row.format(*words).rstrip())
     return int(any(one["expected"] == "on" and one["actual"] != "running" for one in found))
 
@@ -138,7 +145,7 @@ def _log(options: argparse.Namespace) -> None:
 
 
 def _include(options: argparse.Namespace) -> None:
-    conf = load(options.config_file)
+    conf = load(beside.files(options.config_file, options.state_dir))
     if options.state_dir is not None:
         conf.set_override("state_dir", str(options.state_dir.resolve()))
     settle_paths(conf)
@@ -169,7 +176,7 @@ def _path(service: str, api: _Api) -> str:
 
 
 def _configured(files: Sequence[Path]) -> str:
-    conf = load(files)
+    conf = load(beside.files(files))
     return f"http://{shown(conf.api.host_ip)}:{conf.api.port}"
 
 

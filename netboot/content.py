@@ -12,6 +12,7 @@ import errno
 import ipaddress
 import logging
 import os
+import re
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -32,7 +33,14 @@ MEDIA_TYPES = {
 }
 """UEFI HTTP boot chooses its loader by these media types (UEFI 2.10, section 24.7.1)."""
 
+_KEY = re.compile(r"(^|['/])boot/+[^/]+", re.IGNORECASE)
+
 ANY_MEDIA_TYPE = "application/octet-stream"
+
+COMPLETE = "complete"
+"""The outcome of a transfer that a machine has all of."""
+PROBED = "size probe"
+"""That of a request for the size only: no transfer. Firmware makes one in front of each."""
 
 
 Address = tuple[Any, ...]
@@ -96,7 +104,7 @@ class Observer(Protocol):
     def finished(
         self, request: Request, sent: int, total: int, seconds: float, outcome: str
     ) -> None:
-        """The transfer is over: ``sent`` of ``total`` bytes arrived; "complete" is success."""
+        """The transfer is over: ``sent`` of ``total`` bytes arrived; COMPLETE is success."""
 
 
 class Nobody:
@@ -250,17 +258,21 @@ def refusal(error: Exception, request: Request) -> str:
     Errors below status 500 speak for themselves; of the others, and of what no
     source should raise, the client learns only that the server has a problem.
     """
+    path = without_key(request.path)
     if isinstance(error, DrophammerError):
         if error.status < 500:
             return error.message
         log.warning(
-            "%s %r for %s failed: %s", request.protocol, request.path, request.client, error.message
+            "%s %r for %s failed: %s", request.protocol, path, request.client, error.message
         )
     else:
-        log.error(
-            "%s %r for %s failed", request.protocol, request.path, request.client, exc_info=error
-        )
+        log.error("%s %r for %s failed", request.protocol, path, request.client, exc_info=error)
     return "The server could not prepare this file; its log says why. Try again later."
+
+
+def without_key(text: str) -> str:
+    """A path, or a sentence with one in it, without the key that opens the files of one boot."""
+    return _KEY.sub(r"\1boot/******", text)
 
 
 def notify(call: Callable[..., None], *arguments: Any) -> None:
@@ -272,5 +284,6 @@ def notify(call: Callable[..., None], *arguments: Any) -> None:
 
 
 def _shown(path: str) -> str:
-    """A client's path in a message: printable and not endless."""
+    """A client's path in a message: printable, not endless, and of no use to who reads a log."""
+    path = without_key(path)
     return ascii(path if len(path) <= 120 else path[:117] + "...")

@@ -7,7 +7,6 @@ is told to fetch is decided in services/dhcp_config.py.
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from netboot.resources.tree import Resources
 BIOS_IPXE, UEFI_IPXE = "undionly.kpxe", "snponly.efi"
 BIOS_PXELINUX, UEFI_SHIM = "pxelinux.0", "bootx64.efi"
 
-_FOLDER = re.compile(r"syslinux/", re.IGNORECASE)
+_FOLDER = "syslinux/"
 
 
 @dataclass(frozen=True)
@@ -124,11 +123,11 @@ class Loaders:
 
 def _base(name: str) -> str:
     """The plain name: pxelinux asks for its modules below syslinux/, too."""
-    return _FOLDER.sub("", without_tree(name)).lower()
+    return without_tree(name).lower().removeprefix(_FOLDER)
 
 
 def _missing(loader: Loader) -> str:
     return (
         f"The boot loader {loader.name} is not installed on the server: install the package "
-        f"{loader.package}."
+        f"{loader.package}, or put the file into a folder of [netboot] loader_dirs."
     )

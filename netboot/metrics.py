@@ -5,7 +5,7 @@ from __future__ import annotations
 from prometheus_client import Counter
 
 from drophammer.metrics import REGISTRY
-from netboot.services.tftp_transfer import COMPLETE, PROBED
+from netboot.content import COMPLETE, PROBED
 
 REQUESTS = Counter(
     "drophammer_netboot_requests",

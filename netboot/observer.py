@@ -23,11 +23,10 @@ from drophammer.clock import Clock
 from drophammer.errors import Invalid
 from drophammer.store import Store
 from netboot import metrics, paths, stages
-from netboot.content import Request
+from netboot.content import COMPLETE, PROBED, Request
 from netboot.dhcp.sightings import Sighting
 from netboot.paths import Wanted
 from netboot.services.dhcp_log import DhcpEvent
-from netboot.services.tftp_transfer import COMPLETE, PROBED
 
 log = logging.getLogger(__name__)
 
@@ -156,8 +155,13 @@ class Recorder:
     def dhcp(self, event: DhcpEvent) -> None:
         """Note a DHCP message."""
         metrics.REQUESTS.labels("dhcp", event.type).inc()
-        data = {"mac": event.mac, "ip": event.ip, "type": event.type}
-        self._put(Note(self._clock.now(), "dhcp", event.message(), data, mac=event.mac))
+        now = self._clock.now()
+        # What else is in it anybody can make up, in the name of any card.
+        program = "iPXE" if event.client.endswith("iPXE") else None
+        asked = (event.mac, "dhcp", event.type, program)
+        if not self._repeats.again(asked, now):
+            data = {"mac": event.mac, "ip": event.ip, "type": event.type}
+            self._put(Note(now, "dhcp", event.message(), data, mac=event.mac))
 
     def foreign(self, sighting: Sighting) -> None:
         """Note that a machine was answered by a DHCP server that is not ours, or chose it."""

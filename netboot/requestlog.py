@@ -7,13 +7,10 @@ this is on.
 from __future__ import annotations
 
 import logging
-import re
 
 from drophammer.text import readable
-from netboot.content import Observer, Request
+from netboot.content import Observer, Request, without_key
 
-# What stands behind it is a key that opens the files of one boot.
-_KEY = re.compile(r"(?i)(^|/)boot/+[^/]+")
 _LONGEST = 300
 
 
@@ -49,10 +46,10 @@ class RequestLog:
                 sent,
                 total,
                 seconds,
-                readable(_KEY.sub(r"\1boot/******", outcome), _LONGEST),
+                readable(without_key(outcome), _LONGEST),
             )
 
 
 def shown(path: str) -> str:
     """A path as it may stand in a log."""
-    return readable(_KEY.sub(r"\1boot/******", path), _LONGEST)
+    return readable(without_key(path), _LONGEST)

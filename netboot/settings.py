@@ -100,9 +100,13 @@ class Settings:
 
 def _address(option: str, text: str) -> IPv4Address | IPv6Address:
     try:
-        return ipaddress.ip_address(text)
+        address = ipaddress.ip_address(text)
     except ValueError:
         raise Invalid(f"[netboot]{option} is {text!r}, which is not an IP address.") from None
+    if "%" in text:
+        # A zone is any text at all, and means something on this host only.
+        raise Invalid(f"[netboot]{option} is {text!r}: machines need an address without a zone.")
+    return address
 
 
 def _path(option: str, text: str) -> Path:

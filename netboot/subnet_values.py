@@ -120,6 +120,8 @@ def prefix6(option: str, text: str) -> IPv6Network | None:
         prefix = IPv6Network(text)
     except ValueError as error:
         raise Invalid(f"{option} {text!r} is not an IPv6 prefix: {error}.") from None
+    if "%" in text:
+        raise Invalid(f"{option} {text!r}: a prefix has no zone ('%') behind its address.")
     if prefix.prefixlen != 64:
         raise Invalid(f"{option} {prefix} must be a /64: machines make addresses of it.")
     return prefix

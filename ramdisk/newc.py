@@ -1,7 +1,7 @@
-"""The cpio format "newc" of initramfs archives: one member's head, read and written.
+"""The cpio format "newc" of initramfs archives and RPMs: one member's head, read and written.
 
-Knows nothing of files, folders or compression. What a name may be is decided here,
-because a name is the part of an archive that does harm.
+Knows nothing of files, folders or compression. What a name in a ramdisk may be is decided
+here, because a name is the part of an archive that does harm.
 """
 
 from __future__ import annotations

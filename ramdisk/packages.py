@@ -126,5 +126,6 @@ def _run(command: Sequence[str], cwd: Path | None = None, accept_failure: bool =
     except subprocess.TimeoutExpired:
         raise Unavailable(f"{command[0]} took more than {_APT_SECONDS} s") from None
     if done.returncode != 0 and not accept_failure:
-        raise Unavailable(f"{' '.join(command[:2])} failed: {done.stderr.strip()[-500:]}")
+        said = " ".join(done.stderr.strip().splitlines()[-3:])
+        raise Unavailable(f"{command[0]} failed: {said[:500]}")
     return done.stdout

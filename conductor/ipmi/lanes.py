@@ -44,6 +44,7 @@ class Job:
     def __init__(self, request: Request, post: Post) -> None:
         self.request = request
         self.deadline = request.deadline
+        self.late = request.deadline - time.monotonic() < _MARGIN + _WORTHWHILE
         self._post = post
         self._lock = threading.Lock()
         self.answered = False
@@ -171,7 +172,7 @@ class Lanes:
         effort = _SUSPECT_EFFORT if lane.silences else _EFFORT
         self._keep_interval(lane, until)
         if until - time.monotonic() < _WORTHWHILE:
-            job.fail(Failure("waiting", _waiting_words(lane)))
+            job.fail(Failure("waiting", _waiting_words(lane, job)))
             return
         try:
             data = lane.line.perform(job.request, until, effort, job.sending)
@@ -235,7 +236,7 @@ def _next_job(lane: Lane) -> Job | None:
 
 def _overdue(lane: Lane, now: float) -> list[tuple[Job, Failure]]:
     late = [
-        (job, Failure("waiting", _waiting_words(lane)))
+        (job, Failure("waiting", _waiting_words(lane, job)))
         for job in lane.waiting
         if now >= job.deadline and not job.answered
     ]
@@ -251,7 +252,9 @@ def _stuck(lane: Lane) -> Failure:
     return Failure("unreachable", "the exchange with the BMC did not end in time")
 
 
-def _waiting_words(lane: Lane) -> str:
+def _waiting_words(lane: Lane, job: Job) -> str:
     if lane.silences:
         return f"not sent: the BMC was silent {lane.silences} times in a row and is left in peace"
+    if job.late:
+        return "not sent: the IPMI process got it too late, because this conductor's host is busy"
     return "not sent: earlier requests, to this BMC or to silent ones, took all the time"

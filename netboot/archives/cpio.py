@@ -1,64 +1,49 @@
-"""Members of a cpio archive in the "newc" format, with or without checksums.
+"""Members of a cpio archive in the "newc" format, with or without checksums: what an RPM carries.
 
-What an RPM carries. Initramfs archives are read by ``ramdisk``, by rules of their own.
+Heads are read by ``ramdisk.newc``. What a member of a package may be is decided here.
 """
 
 from __future__ import annotations
 
-import re
 import stat
 
+from drophammer.errors import Invalid
 from netboot.archives.member import BadArchive, Kind, Member, Members, Readable, member_name
 from netboot.archives.reading import Part, drained, exactly
-
-_HEADER = re.compile(rb"07070[12]([0-9a-fA-F]{104})")
-_LONGEST_NAME = 4097
-_TRAILER = b"TRAILER!!!"
+from ramdisk import newc
 
 
 def members(source: Readable) -> Members:
     """All members, up to the trailer. Raises BadArchive."""
     while True:
-        fields = _fields(exactly(source, 110, "a cpio header"))
-        name = _name(source, fields[11])
-        if name == _TRAILER:
+        head = _head(source)
+        if head.is_trailer:
             drained(source)
             return
-        member = _member(name, fields)
-        content = Part(source, fields[6], member.name)
+        member = _member(head)
+        content = Part(source, head.size, member.name)
         if member.kind is Kind.SYMLINK:
-            target = exactly(content, min(fields[6], _LONGEST_NAME), member.name)
+            target = exactly(content, min(head.size, newc.LONGEST_NAME), member.name)
             member = Member(member.name, Kind.SYMLINK, target=target.decode(errors="replace"))
         yield member, content
         content.skip()
-        exactly(source, -fields[6] % 4, "padding")
+        exactly(source, newc.padding(head.size), "padding")
 
 
-def _fields(header: bytes) -> list[int]:
-    found = _HEADER.fullmatch(header)
-    if not found:
-        raise BadArchive(f"a cpio header of the format newc is due where {header[:6]!r} stands")
-    return [int(found[1][at : at + 8], 16) for at in range(0, 104, 8)]
+def _head(source: Readable) -> newc.Member:
+    try:
+        return newc.read_member(lambda size: exactly(source, size, "a cpio header"))
+    except Invalid as error:
+        raise BadArchive(f"its cpio archive is damaged: {error.message.rstrip('.')}") from None
 
 
-def _name(source: Readable, length: int) -> bytes:
-    if not 2 <= length <= _LONGEST_NAME:
-        raise BadArchive(f"a cpio header announces a name of {length} bytes")
-    name = exactly(source, length, "a member's name")
-    exactly(source, -(110 + length) % 4, "padding")
-    if name[-1:] != b"\0":
-        raise BadArchive("a member's name does not end where the cpio header says")
-    return name[:-1]
-
-
-def _member(raw: bytes, fields: list[int]) -> Member:
-    inode, mode, links, size = fields[0], fields[1], fields[4], fields[6]
-    name = member_name(raw)
-    if stat.S_ISREG(mode):
-        shared = (fields[7], fields[8], inode) if links > 1 else None
-        return Member(name, Kind.FILE, size, inode=shared)
-    if stat.S_ISDIR(mode):
+def _member(head: newc.Member) -> Member:
+    name = member_name(head.name)
+    if head.kind == stat.S_IFREG:
+        shared = (*head.dev, head.ino) if head.nlink > 1 else None
+        return Member(name, Kind.FILE, head.size, inode=shared)
+    if head.kind == stat.S_IFDIR:
         return Member(name, Kind.FOLDER)
-    if stat.S_ISLNK(mode):
+    if head.kind == stat.S_IFLNK:
         return Member(name, Kind.SYMLINK)
     raise BadArchive(f"{name!r} is a device, pipe or socket, which no package needs")

@@ -5,76 +5,24 @@ Which one it is, is seen by the first bytes. Every byte that comes out is counte
 
 from __future__ import annotations
 
-import bz2
-import lzma
-import sys
-import zlib
 from collections.abc import Callable
-from typing import Protocol
 
+from drophammer import compression
+from drophammer.compression import Decoder
 from netboot.archives.member import BadArchive, Limits, Readable
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
-
 _BLOCK = 1 << 16
-_MEMORY = 256 << 20
-_LOG_OF_LARGEST_WINDOW = 27
 _FREE = 1 << 20
 """So much may come out of anything, whatever the ratio."""
 
 
-class _Decoder(Protocol):
-    @property
-    def eof(self) -> bool: ...
-    @property
-    def needs_input(self) -> bool: ...
-    @property
-    def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int) -> bytes: ...
-
-
-class _Gzip:
-    """zlib's decoder with the manners of the others."""
-
-    def __init__(self) -> None:
-        self._inner = zlib.decompressobj(wbits=31)
-
-    @property
-    def eof(self) -> bool:
-        return self._inner.eof
-
-    @property
-    def needs_input(self) -> bool:
-        return not self._inner.unconsumed_tail
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._inner.unused_data
-
-    def decompress(self, data: bytes, max_length: int) -> bytes:
-        return self._inner.decompress(self._inner.unconsumed_tail + data, max_length)
-
-
-def _zstd() -> _Decoder:
-    largest: dict[int, int] = {zstd.DecompressionParameter.window_log_max: _LOG_OF_LARGEST_WINDOW}
-    return zstd.ZstdDecompressor(options=largest)
-
-
-def _xz() -> _Decoder:
-    return lzma.LZMADecompressor(memlimit=_MEMORY)
-
-
-_DECODERS: dict[bytes, tuple[str, Callable[[], _Decoder] | None]] = {
-    b"\x1f\x8b": ("gzip", _Gzip),
-    b"\xfd7zXZ\x00": ("xz", _xz),
-    b"\x5d\x00\x00": ("lzma", _xz),
-    b"\x28\xb5\x2f\xfd": ("zstd", _zstd),
-    b"BZh": ("bzip2", bz2.BZ2Decompressor),
+_DECODERS: dict[bytes, tuple[str, Callable[[], Decoder] | None]] = {
+    b"\x1f\x8b": ("gzip", compression.gzip_decoder),
+    b"\xfd7zXZ\x00": ("xz", compression.xz_decoder),
+    b"\x5d\x00\x00": ("lzma", compression.xz_decoder),
+    b"\x28\xb5\x2f\xfd": ("zstd", compression.zstd_decoder),
+    b"BZh": ("bzip2", compression.bzip2_decoder),
 }
-_FAILURES = (zlib.error, lzma.LZMAError, zstd.ZstdError, OSError, ValueError, EOFError)
 
 
 class Inflated:
@@ -113,7 +61,7 @@ class Inflated:
             raise BadArchive(f"its {self._format} stream is cut off")
         try:
             return decoder.decompress(data, size)
-        except _FAILURES as error:
+        except compression.DAMAGED as error:
             raise BadArchive(f"its {self._format} stream is damaged ({error})") from None
 
     def _next_stream(self) -> bool:

@@ -83,7 +83,7 @@ def request(packet: Packet, sender: str) -> list[str]:
         (o.USER_CLASS, lambda data: ", ".join(o.user_classes(data))),
         (o.CLIENT_ID, o.client_id),
         (o.MACHINE_ID, o.machine_id),
-        (o.MAX_SIZE, lambda data: int.from_bytes(data, "big")),
+        (o.MAX_SIZE, lambda data: ", ".join(map(str, o.numbers(data, 2, "option 57")))),
         (o.SERVER_ID, _addresses),
         (o.IPXE, _features),
         (o.PARAMETERS, lambda data: ", ".join(map(str, data))),

@@ -62,7 +62,8 @@ def _tftp(
         answer, peer = _ask(asker, request, address)
         opcode = int.from_bytes(answer[:2], "big")
         if opcode == _ERROR:
-            return False, f"{what} cannot be had by TFTP: {text(answer[4:]) or 'an error'}."
+            said = text(answer[4:]).rstrip(".") or "an error"
+            return False, f"{what} cannot be had by TFTP: {said}."
         # The transfer goes no further: error 0, as firmware does after asking for the size.
         asker.sendto(struct.pack("!HH", _ERROR, 0) + b"only asking\0", peer)
     if opcode == _OACK:

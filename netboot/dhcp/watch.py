@@ -29,6 +29,7 @@ FORGET_SECONDS = 1800.0
 """A server that was not seen for so long is told of no more."""
 
 _AT_ONCE = 100
+_NAMED = 3
 
 
 class Watch:
@@ -91,7 +92,10 @@ class Watch:
     def sentences(self) -> list[str]:
         """What is to be said of foreign servers at this moment."""
         limit = self._clock() - FORGET_SECONDS
-        return [one.sentence() + "." for at, one in list(self._seen.values()) if at >= limit]
+        found = [one.sentence() + "." for at, one in list(self._seen.values()) if at >= limit]
+        more = len(found) - _NAMED
+        # Who floods a network with forged answers shall not fill our pages.
+        return [*found[:_NAMED], f"{more} more DHCP servers were seen."] if more > 0 else found
 
     def _run(self) -> None:
         due = self._clock()
@@ -144,7 +148,16 @@ class Watch:
         if now - self._repeats.get(key, -REPEAT_SECONDS) < REPEAT_SECONDS:
             return
         if len(self._repeats) >= REMEMBERED:
-            self._repeats.clear()
+            self._repeats = {
+                one: at for one, at in self._repeats.items() if now - at < REPEAT_SECONDS
+            }
+        if len(self._repeats) >= REMEMBERED or self._told_of(sighting.client) >= _NAMED:
+            # Anybody can forge such messages: they shall not fill log and database.
+            return
         self._repeats[key] = now
         log.warning("%s", sighting.sentence())
         self._told(sighting)
+
+    def _told_of(self, client: str) -> int:
+        """How many servers were named lately that answered this machine."""
+        return sum(one == client for _, one in self._repeats)

@@ -70,6 +70,8 @@ class ImportTimer:
             return {**told, "asked": self._asked, "ended": self._ended}
 
     def _work(self) -> None:
+        # Something may have been imported while we were away, and the next import may take long.
+        self._tell_targets()
         while self._due():
             try:
                 self._importer.run(wait=self._asked_for())
@@ -92,13 +94,16 @@ class ImportTimer:
         while not self._asked_or_stopped(WATCH_SECONDS):
             if due is not None and time.monotonic() >= due:
                 break
-            try:
-                self._importer.tell_targets()
-            except DrophammerError as error:
-                log.warning("import: %s", error.message)
+            self._tell_targets()
         with self._state:
             self._begun += not self._stopping
             return not self._stopping
+
+    def _tell_targets(self) -> None:
+        try:
+            self._importer.tell_targets()
+        except DrophammerError as error:
+            log.warning("import: %s", error.message)
 
     def _asked_or_stopped(self, seconds: float) -> bool:
         with self._state:

@@ -9,7 +9,7 @@ MONITOR = [
         "service_manager",
         default="auto",
         choices=[
-            ("auto", "systemd where it runs and the services need no namespace, else child"),
+            ("auto", "systemd where it runs, this is root and no namespace is set, else child"),
             ("systemd", "units, by systemctl"),
             ("child", "processes of our own"),
             ("none", "nothing is started or stopped, only looked at"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,11 +39,14 @@ class Host:
 
     @property
     def manager(self) -> str:
-        """Who runs programs here: a unit cannot be put into a network namespace of ours."""
+        """Who runs programs here: a unit cannot be put into a network namespace of ours, and takes
+        orders and configuration of root only.
+        """
         asked = self.settings.service_manager
         if asked != AUTO:
             return asked
-        return CHILD if self.namespace.name or self.systemctl.trouble() else SYSTEMD
+        ours = self.namespace.name or os.geteuid() != 0 or self.systemctl.trouble()
+        return CHILD if ours else SYSTEMD
 
 
 def ntp_service(on: Host) -> OutsideService:
@@ -77,11 +81,12 @@ def tgt_service(on: Host) -> TgtService:
     daemon = _daemon(on, on.manager, "tgt", [door], settings.unit, tgt.PACKAGE)
     ipc = str(folder / "tgtd.sock")
     variables = {} if daemon is not None else {"TGT_IPC_SOCKET": ipc}
+    through = tgt.as_root() if variables else []
     if daemon is None:
         portal = f"portal={host(on.settings.address)}:{settings.port}"
         daemon = Child(
             "tgtd",
-            on.namespace.command(["tgtd", "-f", "--iscsi", portal]),
+            on.namespace.command([*through, "tgtd", "-f", "--iscsi", portal]),
             package=tgt.PACKAGE,
             # It takes no notice of SIGTERM, and has nothing to tidy up: targets are read-only.
             end_signal=signal.SIGKILL,
@@ -90,7 +95,7 @@ def tgt_service(on: Host) -> TgtService:
     return TgtService(
         daemon,
         _expected_tgt(on),
-        commands=TgtCommands(variables, settings.command_timeout),
+        commands=TgtCommands(variables, settings.command_timeout, through),
         conf=lambda: on.settings.resources.root / "current" / "drophammer.tgt",
         tell=on.tell,
         doors=[door],

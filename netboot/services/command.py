@@ -27,8 +27,9 @@ def run(
     seconds: float,
     package: str,
     variables: Mapping[str, str] | None = None,
+    through: Sequence[str] = (),
 ) -> str:
-    """What the program prints.
+    """What the program prints. ``through`` is a program that executes it, with its options.
 
     Raises Unavailable when it is not installed (``package`` has it) or ends with another code than
     0, with its own words, and DeadlineExceeded when it has not ended in time.
@@ -38,10 +39,10 @@ def run(
         raise Unavailable(
             f"the program {argv[0]} is not installed here; install the package {package}"
         )
-    what = readable(" ".join(argv), _LONGEST)
+    what = readable(" ".join([*through, *argv]), _LONGEST)
     try:
         child = subprocess.Popen(
-            [program, *argv[1:]],
+            [*through, program, *argv[1:]],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import logging
 import socket
+from collections import Counter
 from collections.abc import Sequence
 
 from netboot.content import Nobody, Observer, Source
@@ -40,6 +41,7 @@ class HttpServer:
         self._observer = observer or Nobody()
         self._limits = limits or Limits()
         self._connections: dict[asyncio.Task[None], Connection] = {}
+        self._clients: Counter[str] = Counter()
         self._open = False
 
     @property
@@ -88,13 +90,13 @@ class HttpServer:
     def _accept(self, door: socket.socket) -> None:
         for _ in range(ACCEPTS_PER_TURN):
             try:
-                sock, _ = door.accept()
+                sock, peer = door.accept()
             except (BlockingIOError, ConnectionAbortedError):
                 return
             except OSError as error:
                 self._cannot_accept(door, error)
                 return
-            self._connect(sock)
+            self._connect(sock, peer[0])
 
     def _cannot_accept(self, door: socket.socket, error: OSError) -> None:
         """Without descriptors the door stays readable: rest, instead of spinning."""
@@ -104,16 +106,24 @@ class HttpServer:
             loop.remove_reader(door)
             loop.call_later(REST_WHEN_OUT_OF_FILES, self._watch, door)
 
-    def _connect(self, sock: socket.socket) -> None:
+    def _connect(self, sock: socket.socket, client: str) -> None:
         sock.setblocking(False)
-        if len(self._connections) >= self._limits.max_connections:
+        full = len(self._connections) >= self._limits.max_connections
+        if full or self._clients[client] >= self._limits.max_of_client:
             self._turn_away(sock)
             return
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = Connection(sock, self._source, self._observer, self._limits)
         task = asyncio.get_running_loop().create_task(connection.run())
         self._connections[task] = connection
-        task.add_done_callback(self._connections.pop)
+        self._clients[client] += 1
+        task.add_done_callback(lambda over: self._forget(over, client))
+
+    def _forget(self, task: asyncio.Task[None], client: str) -> None:
+        del self._connections[task]
+        self._clients[client] -= 1
+        if not self._clients[client]:
+            del self._clients[client]
 
     @staticmethod
     def _turn_away(sock: socket.socket) -> None:

@@ -16,6 +16,8 @@ from time import monotonic
 
 from drophammer.errors import DrophammerError, Unavailable
 from netboot.content import (
+    COMPLETE,
+    PROBED,
     Observer,
     Opened,
     Request,
@@ -24,6 +26,7 @@ from netboot.content import (
     notify,
     open_content,
     refusal,
+    without_key,
 )
 from netboot.services.http_answer import Answer, answer, head_bytes, refusal_fields
 from netboot.services.http_delivery import Delivery, Stalled
@@ -31,7 +34,6 @@ from netboot.services.http_request import MAX_HEAD, MAX_TARGET, BadHead, Head, p
 
 log = logging.getLogger(__name__)
 
-COMPLETE = "complete"
 METHODS = ("GET", "HEAD")
 LINGER_SECONDS = 1.0
 LINGER_BYTES = 1 << 20
@@ -42,6 +44,7 @@ class Limits:
     """What the server allows.
 
     max_connections: at the same time; more get a 503 and are closed.
+    max_of_client: of these, from one address: nobody shall take them all.
     head_seconds: for a whole request head, from the connection or its first octet on.
     idle_seconds: how long a connection may rest between requests.
     stall_seconds: how long a client may take nothing of a response.
@@ -49,6 +52,7 @@ class Limits:
     """
 
     max_connections: int = 1000
+    max_of_client: int = 250
     head_seconds: float = 10.0
     idle_seconds: float = 60.0
     stall_seconds: float = 60.0
@@ -167,10 +171,11 @@ class Connection:
                 chosen = self._choose(head, opened)
                 total = chosen.length
                 keep = await self._deliver(delivery, head, opened, chosen)
-            outcome = COMPLETE
+            outcome = PROBED if head.method == "HEAD" else COMPLETE
         except _Refused as refused:
-            outcome = f"refused: {refused.message}"
-            log.info("HTTP refused %r to %s: %s", request.path, request.client, refused.message)
+            path, why = without_key(request.path), without_key(refused.message)
+            outcome = f"refused: {why}"
+            log.info("HTTP refused %r to %s: %s", path, request.client, why)
             keep = await self._refuse(refused, head)
         except (OSError, Stalled) as error:
             outcome = f"the connection broke: {error}"

@@ -100,7 +100,8 @@ def _path(option: str, text: str) -> Path:
 
 def _network(text: str) -> IPv4Network | IPv6Network:
     try:
-        return ipaddress.ip_network(text, strict=False)
+        # A zone ('%') is any text at all.
+        return ipaddress.ip_network(text if "%" not in text else "", strict=False)
     except ValueError:
         raise Invalid(
             f"[ntp] allow has {text!r:.100}, which is no network like 172.22.0.0/24."

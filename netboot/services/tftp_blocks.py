@@ -117,6 +117,11 @@ class Blocks:
         # Whole windows, so that nothing is read twice.
         self._capacity = min(self.last, max(window, blocks - blocks % window))
         self._buffer = memoryview(bytearray(self._capacity * self.stride))
+        # The places for content between the headers; made once, used by every load.
+        self._slots = [
+            self._buffer[at + HEADER.size : at + self.stride]
+            for at in range(0, len(self._buffer), self.stride)
+        ]
         self._first = 1
         self._held = 0
         self._filled = 0
@@ -151,7 +156,7 @@ class Blocks:
         offset = (first - 1) * self._blksize
         count = min(self._capacity, self.last - first + 1)
         length = min(count * self._blksize, self.size - offset)
-        got = self._store.fill(self._slots(length), offset, wait=wait) if length else 0
+        got = self._store.fill(self._slots_for(length), offset, wait=wait) if length else 0
         if got < length:
             if wait:
                 raise OSError(errno.EIO, "the file became shorter while it was read")
@@ -165,13 +170,12 @@ class Blocks:
         self._filled = got + count * HEADER.size
         return True
 
-    def _slots(self, length: int) -> list[memoryview]:
-        """The places between the headers for ``length`` octets."""
-        stride, head, buffer = self.stride, HEADER.size, self._buffer
+    def _slots_for(self, length: int) -> list[memoryview]:
+        """The slots for ``length`` octets, the last one cut to what is left for it."""
         whole, rest = divmod(length, self._blksize)
-        slots = [buffer[i * stride + head : (i + 1) * stride] for i in range(whole)]
+        slots = self._slots[:whole]
         if rest:
-            slots.append(buffer[whole * stride + head : whole * stride + head + rest])
+            slots.append(self._slots[whole][:rest])
         return slots
 
 

@@ -24,6 +24,7 @@ from netboot.content import (
     notify,
     open_content,
     refusal,
+    without_key,
 )
 from netboot.services import tftp_packet as packet
 from netboot.services.tftp_blocks import Blocks, File, Memory, to_netascii
@@ -113,8 +114,9 @@ class Session:
             raise
         except Exception as error:  # the edge: whatever happened, the machine gets an answer
             message = refusal(error, request)
-            outcome = Outcome(0, 0, f"refused: {message}")
-            log.info("TFTP refused %r to %s: %s", request.path, request.client, message)
+            path, why = without_key(request.path), without_key(message)
+            outcome = Outcome(0, 0, f"refused: {why}")
+            log.info("TFTP refused %r to %s: %s", path, request.client, why)
             self._refuse(_error_code(error), message)
         finally:
             seconds = monotonic() - begun

@@ -27,6 +27,7 @@ SO_RCVBUFFORCE = 33
 UDP_SEGMENT = 103
 
 REQUEST_BUFFER = 4 << 20
+IPV4_ADDRESS_PARTS = 2  # of a socket address; those of IPv6 sockets have 4
 _PKTINFO4 = struct.Struct("=I4s4s")
 _PKTINFO6 = struct.Struct("=16sI")
 _ANCILLARY = socket.CMSG_SPACE(_PKTINFO4.size) + socket.CMSG_SPACE(_PKTINFO6.size)
@@ -64,22 +65,34 @@ def receive(door: socket.socket) -> Datagram | None:
     data, ancillary, flags, client = door.recvmsg(packet.MAX_REQUEST, _ANCILLARY)
     if flags & socket.MSG_TRUNC:
         return None
-    told = {(level, kind): value for level, kind, value in ancillary}
-    if (raw := told.get((socket.IPPROTO_IP, IP_PKTINFO))) is not None:
-        _, mine, asked = _PKTINFO4.unpack(raw[: _PKTINFO4.size])
-        if mine != asked:
-            return None
-        text = socket.inet_ntoa(mine)
-        local: Address = (text, 0) if door.family == socket.AF_INET else (f"::ffff:{text}", 0, 0, 0)
-        return Datagram(data, client, local)
-    if (raw := told.get((socket.IPPROTO_IPV6, socket.IPV6_PKTINFO))) is not None:
-        packed, interface = _PKTINFO6.unpack(raw)
-        address = ipaddress.IPv6Address(packed)
-        if address.is_multicast:
-            return None
-        scope = interface if address.is_link_local else 0
-        return Datagram(data, client, (str(address), 0, 0, scope))
-    return None
+    local: Address | None = None
+    for level, kind, value in ancillary:
+        if level == socket.IPPROTO_IP and kind == IP_PKTINFO:
+            # Goes before what IPv6 tells of the same datagram, which knows no broadcasts.
+            local = _asked_ipv4(value, mapped=len(client) > IPV4_ADDRESS_PARTS)
+            break
+        if level == socket.IPPROTO_IPV6 and kind == socket.IPV6_PKTINFO:
+            local = _asked_ipv6(value)
+    return None if local is None else Datagram(data, client, local)
+
+
+def _asked_ipv4(raw: bytes, *, mapped: bool) -> Address | None:
+    """The address in an IP_PKTINFO, None for a broadcast; ``mapped`` on a socket for both."""
+    _, mine, asked = _PKTINFO4.unpack(raw[: _PKTINFO4.size])
+    if mine != asked:
+        return None
+    text = socket.inet_ntoa(mine)
+    return (f"::ffff:{text}", 0, 0, 0) if mapped else (text, 0)
+
+
+def _asked_ipv6(raw: bytes) -> Address | None:
+    """The address in an IPV6_PKTINFO, None for a multicast."""
+    packed, interface = _PKTINFO6.unpack(raw[: _PKTINFO6.size])
+    address = ipaddress.IPv6Address(packed)
+    if address.is_multicast:
+        return None
+    scope = interface if address.is_link_local else 0
+    return (str(address), 0, 0, scope)
 
 
 def send_from(door: socket.socket, data: bytes, datagram: Datagram) -> None:

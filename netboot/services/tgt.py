@@ -8,9 +8,10 @@ with it, are not needed.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from drophammer.errors import DrophammerError, Unavailable
@@ -24,6 +25,15 @@ UP_SECONDS = 30.0
 _ASK_SECONDS, _PAUSE_SECONDS = 5.0, 0.1
 
 
+def as_root() -> list[str]:
+    """What a tgtd of ours, and all that give it orders, are executed through.
+
+    They insist on being root, for no other reason than to keep orders of other users out; as
+    another user they are root of a user namespace of their own, which gives them nothing.
+    """
+    return [] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--"]
+
+
 def include(root: Path) -> str:
     """What makes a tgtd of systemd's load the targets of ``root`` whenever it starts."""
     # With a pattern: of a plain name that is not there yet tgt-admin, and with it the unit, dies.
@@ -34,10 +44,15 @@ def include(root: Path) -> str:
 
 
 class TgtCommands:
-    """``tgt-admin`` and ``tgtadm``. ``variables`` say which tgtd they speak to."""
+    """``tgt-admin`` and ``tgtadm``. ``variables`` say which tgtd they speak to, ``through`` by what
+    they are executed.
+    """
 
-    def __init__(self, variables: Mapping[str, str], seconds: float) -> None:
+    def __init__(
+        self, variables: Mapping[str, str], seconds: float, through: Sequence[str] = ()
+    ) -> None:
         self._variables = dict(variables)
+        self._through = list(through)
         self._seconds = seconds
         # tgt-admin looks first what there is and then changes it.
         self._one = threading.Lock()
@@ -58,7 +73,13 @@ class TgtCommands:
             self._run(self._seconds, "tgt-admin", "--conf", str(conf), "--update", "ALL")
 
     def _run(self, seconds: float, *argv: str) -> None:
-        run(argv, seconds=seconds, package=PACKAGE, variables=self._variables)
+        run(
+            argv,
+            seconds=seconds,
+            package=PACKAGE,
+            variables=self._variables,
+            through=self._through,
+        )
 
 
 class Targets:

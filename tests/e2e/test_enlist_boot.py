@@ -1,5 +1,5 @@
 """A machine that nobody knows boots what is there for such machines: real firmware, real
-loaders, real kernel. Another DHCP server gives the addresses, ours only the files.
+loaders, real kernel. Our own DHCP answers it, or another server's does and ours only the files.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ import pathlib
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -20,11 +22,21 @@ pytestmark = pytest.mark.e2e
 IMAGE = "debian/amd64/generic/bookworm/daily"
 SNAPSHOT = "snapshot-20260101-101500"
 IQN = f"iqn.2004-05.com.ubuntu:maas:ephemeral-{IMAGE.replace('/', '-')}:{SNAPSHOT}"
+BESIDE = {"dhcp_enabled": False, "enlist.networks": ["172.22.0.0/24"]}
+OURS = {
+    "dhcp_enabled": False,
+    "dhcp.subnets": ["rack"],
+    "subnet:rack.cidr": "172.22.0.0/24",
+    "subnet:rack.enlist": True,
+    "subnet:rack.range_start": "172.22.0.50",
+    "subnet:rack.range_end": "172.22.0.99",
+    "subnet:rack.ipv6_prefix": "fd00:22::/64",
+}
 
 
-@pytest.fixture
-def unknown(
-    tmp_path: pathlib.Path, chain_namespace: str, chain_dir: pathlib.Path
+@contextmanager
+def enlisting(
+    tmp_path: pathlib.Path, namespace: str, chain_dir: pathlib.Path, options: dict[str, Any]
 ) -> Iterator[Bench]:
     """A server that has an image for unknown machines, and knows none at all."""
     image = tmp_path / "resources" / SNAPSHOT / IMAGE
@@ -35,13 +47,12 @@ def unknown(
     (tmp_path / "resources" / "current").symlink_to(SNAPSHOT)
     bench = Bench(
         tmp_path,
-        chain_namespace,
+        namespace,
         chain_dir,
         **{
-            "dhcp_enabled": False,
+            **options,
             "resources.root": str(tmp_path / "resources"),
             "enlist.enabled": True,
-            "enlist.networks": ["172.22.0.0/24"],
             "enlist.image": IMAGE,
             "enlist.kernel_append_params": "console=ttyS0 no_timer_check panic=5",
         },
@@ -52,6 +63,24 @@ def unknown(
     finally:
         bench.server.stop()
         bench.store.close()
+
+
+@pytest.fixture
+def unknown(
+    tmp_path: pathlib.Path, chain_namespace: str, chain_dir: pathlib.Path
+) -> Iterator[Bench]:
+    """The same where another DHCP server is in charge."""
+    with enlisting(tmp_path, chain_namespace, chain_dir, BESIDE) as bench:
+        yield bench
+
+
+@pytest.fixture
+def unknown_to_our_dhcp(
+    tmp_path: pathlib.Path, chain_namespace: str, chain_dir: pathlib.Path
+) -> Iterator[Bench]:
+    """The same where our own DHCP answers machines that nobody knows."""
+    with enlisting(tmp_path, chain_namespace, chain_dir, OURS) as bench:
+        yield bench
 
 
 @pytest.fixture
@@ -107,3 +136,14 @@ def test_an_unknown_uefi_machine_boots_through_grub(unknown: Bench, foreign_dhcp
     line = booted_with(unknown.power_on(*uefi(unknown)))
     assert f"iscsi_target_name={IQN}" in line
     assert f"BOOTIF=01-{chains.MAC}" in line
+
+
+@pytest.mark.parametrize("firmware", ["bios", "uefi"])
+@pytest.mark.seed("s23")
+def test_an_unknown_machine_boots_with_our_own_dhcp(
+    unknown_to_our_dhcp: Bench, firmware: str
+) -> None:
+    bench = unknown_to_our_dhcp
+    line = booted_with(bench.power_on(*(bios() if firmware == "bios" else uefi(bench))))
+    assert f"iscsi_target_name={IQN} iscsi_target_ip=172.22.0.1 " in line
+    assert f"BOOTIF=01-{chains.MAC.replace(':', '-')}" in line

@@ -45,5 +45,7 @@ def _loaders(bench: Bench, node_id: int) -> set[tuple[str, str]]:
     """(protocol, name) of the loaders that were fetched by firmware that asked for HTTP boot."""
     told = bench.events_of(node_id)
     assert any("UEFI HTTP" in message for kind, message in told if kind == "dhcp")
+    # Firmware asks for the size first; what is told is the transfer that follows.
+    assert not any(": 0 bytes" in message for _, message in told)
     words = [(kind, message.split(" ")) for kind, message in told]
     return {(kind, word[1].rstrip(":")) for kind, word in words if word[0] == "loader"}

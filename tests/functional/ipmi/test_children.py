@@ -41,6 +41,16 @@ def wait_until_gone(pid):
     assert gone, f"process {pid} is still there"
 
 
+def answer_of_the_next_child(pool, target):
+    """The power state, from a child that may take longer to start than a request may take."""
+    limit = time.monotonic() + 30
+    while True:
+        try:
+            return pool.get_power(target)
+        except BmcUnreachable:
+            assert time.monotonic() < limit
+
+
 def test_a_pool_starts_at_once_and_its_first_command_is_quick(bmc):
     started = time.monotonic()
     pool = IpmiPool()
@@ -99,7 +109,7 @@ def test_a_hung_child_is_replaced_within_the_deadline(single, bmc, caplog):
 
 def test_the_deadline_holds_while_the_child_hangs(bmc):
     with IpmiPool(workers=1, request_deadline=1) as pool:
-        pool.get_power(bmc.target())
+        answer_of_the_next_child(pool, bmc.target())
         (hung,) = pool.pids()
         os.kill(hung, signal.SIGSTOP)
         for _ in range(2):
@@ -107,13 +117,13 @@ def test_the_deadline_holds_while_the_child_hangs(bmc):
             with pytest.raises(BmcUnreachable, match="did not answer in time"):
                 pool.get_power(bmc.target())
             assert time.monotonic() - started < 3.5
-        assert pool.get_power(bmc.target()) == "power off"
+        assert answer_of_the_next_child(pool, bmc.target()) == "power off"
         assert pool.pids() != [hung]
 
 
 def test_a_stopped_child_whose_pipe_is_full_holds_up_nobody(bmc):
     with IpmiPool(workers=1, request_deadline=1) as pool, ThreadPoolExecutor(300) as threads:
-        pool.get_power(bmc.target())
+        answer_of_the_next_child(pool, bmc.target())
         os.kill(pool.pids()[0], signal.SIGSTOP)
         started = time.monotonic()
         # 300 raw commands of 200 bytes are more than a pipe holds.

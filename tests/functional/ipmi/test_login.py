@@ -128,9 +128,9 @@ def test_a_bmc_that_stays_without_free_session_is_told(start_bmc):
 
 def test_a_full_bmc_is_not_offered_a_weaker_suite(start_bmc):
     bmc = start_bmc(sessions_left=0)
-    with IpmiPool(request_deadline=1) as pool, pytest.raises(BmcError):
+    with IpmiPool(request_deadline=2) as pool, pytest.raises(BmcError):
         pool.get_power(bmc.target())
-    assert bmc.commands == [(*NO_FREE_SESSION_TOLD, "")]
+    assert set(bmc.commands) == {(*NO_FREE_SESSION_TOLD, "")}
 
 
 def test_passwords_beyond_ascii_work(pool, start_bmc):

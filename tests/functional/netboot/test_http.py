@@ -120,6 +120,12 @@ def test_head_tells_the_size_and_sends_nothing(start_http: Any, dial: Any) -> No
     assert body == b""
 
 
+def test_the_observer_is_told_that_only_the_size_was_asked(start_http: Any, dial: Any) -> None:
+    server = start_http()
+    dial(server).sendall(b"HEAD /kernel HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert server.seen.wait() == ["size probe"]
+
+
 def test_many_requests_go_over_one_connection(start_http: Any, dial: Any, root: Path) -> None:
     sock = dial(start_http())
     for _ in range(5):
@@ -558,3 +564,16 @@ def test_stop_cuts_what_takes_longer_than_its_grace(start_http: Any, dial: Any, 
     assert time.monotonic() - begun < 2
     assert server.seen.wait() == ["the server is stopping"]
     assert server.server.connections == 0
+
+
+def test_one_client_cannot_take_all_connections(start_http: Any) -> None:
+    server = start_http(max_connections=10, max_of_client=2)
+    held = [socket.create_connection(server.address) for _ in range(2)]
+    with socket.create_connection(server.address) as third:
+        assert third.recv(100).startswith(b"HTTP/1.1 503 ")
+    other = socket.create_connection(server.address, source_address=("127.0.0.9", 0))
+    with other:
+        other.sendall(b"GET /boot.cfg HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert other.recv(100).startswith(b"HTTP/1.1 200 ")
+    for one in held:
+        one.close()

@@ -14,6 +14,7 @@ import pytest
 from drophammer.netns import Namespace
 from netboot.content import StaticFiles
 from netboot.services.tftp import TftpServer
+from tests.localroutes import until_local
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make namespaces")
 
@@ -36,6 +37,7 @@ def namespace() -> Iterator[Namespace]:
         ip("link", "set", "boot0", "up", inside=name)
         ip("address", "add", "192.0.2.1/24", "brd", "192.0.2.255", "dev", "boot0", inside=name)
         ip("address", "add", "fe80::1/64", "dev", "boot0", "nodad", inside=name)
+        until_local("fe80::1", "boot0", Namespace(name))
         yield Namespace(name)
     finally:
         ip("netns", "delete", name)

@@ -6,18 +6,23 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-import zstandard
-
+from drophammer import compression
 from ramdisk import newc
 from ramdisk.newc import Member
 
 FILE, FOLDER, LINK = stat.S_IFREG | 0o644, stat.S_IFDIR | 0o755, stat.S_IFLNK | 0o777
 
+
+def _zstd(data: bytes) -> bytes:
+    encoder = compression.zstd_encoder()
+    return encoder.compress(data) + encoder.flush()
+
+
 PACK = {
     "none": lambda data: data,
     "gzip": lambda data: gzip.compress(data, mtime=0),
     "xz": lambda data: lzma.compress(data, check=lzma.CHECK_CRC32),
-    "zstd": lambda data: zstandard.ZstdCompressor().compress(data),
+    "zstd": _zstd,
 }
 
 

@@ -358,3 +358,23 @@ def test_gzip_data_say_nothing_of_when_they_were_packed(tmp_path):
     packer.finish()
     assert out.getvalue()[4:8] == bytes(4)
     assert zlib.decompress(out.getvalue(), 31) == b"x" * 100
+
+
+class Trickle(io.BytesIO):
+    """A file that gives one byte at a time, as slow storage may."""
+
+    def read(self, size=-1):
+        return super().read(min(size, 1) if size > 0 else size)
+
+
+@pytest.mark.parametrize("kind", ["gzip", "xz", "zstd"])
+@pytest.mark.parametrize("more", [-1, 0, 1])
+def test_what_ends_where_a_piece_ends_is_whole(kind, more):
+    size = (1 << 20) + more
+    data = PACK[kind](bytes(size))
+    packed = packing.Packed(Trickle(data + b"behind"), 0, kind)
+    assert sum(map(len, packed.pieces())) == size
+    assert packed.end == len(data)
+    for cut in range(1, len(data), 7):
+        with pytest.raises(Invalid, match="cut off"):
+            list(packing.Packed(Trickle(data[:cut]), 0, kind).pieces())

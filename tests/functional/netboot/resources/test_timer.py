@@ -161,3 +161,23 @@ def test_targets_of_another_process_import_are_told_of_soon(world, files) -> Non
         assert told == [world.current / "drophammer.tgt"]
     finally:
         timer.stop()
+
+
+@pytest.mark.seed("s10")
+def test_targets_that_were_imported_before_the_start_are_told_of_before_an_import_ends(
+    world, files, gate
+) -> None:
+    world.importer(files).run()
+    told = threading.Event()
+
+    class Targets:
+        def update(self, conf) -> None:
+            told.set()
+
+    timer = ImportTimer(world.importer(gate, targets=Targets()), world.resources, 3600)
+    timer.start()
+    try:
+        assert told.wait(10)
+    finally:
+        gate.may.release()
+        timer.stop()

@@ -14,6 +14,7 @@ import pytest
 
 from drophammer.netns import Namespace
 from netboot.server import NetbootServer
+from tests.localroutes import until_local
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make namespaces")
 
@@ -44,6 +45,9 @@ class Network:
         """An address more for the server, and one in the same network for the machine."""
         ip(f"address add {ours} dev card0 {'nodad' if ':' in ours else ''}", self.server)
         ip(f"address add {theirs} dev card1 {'nodad' if ':' in ours else ''}", self.machine)
+        if ":" in ours:
+            until_local(ours.partition("/")[0], "card0", self.server)
+            until_local(theirs.partition("/")[0], "card1", self.machine)
 
     def fetch(self, address: str, port: int, name: str) -> tuple[bytes, str]:
         """The first block of a file or an error, and the address that it came from."""

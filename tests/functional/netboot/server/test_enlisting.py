@@ -159,6 +159,24 @@ def test_a_machine_that_is_known_is_not_enlisted(
         assert b"is known" in words
 
 
+@pytest.mark.seed("s23")
+def test_a_card_that_is_no_port_of_a_known_machine_is_known_by_the_others_only_with_ipxe(
+    deployment: Any, enlisting: Any, tftp_get: Get, http_get: Get
+) -> None:
+    server = enlisting()
+    spec = deployment.boots(deployment.node(MAC))
+    deployment.lease("127.0.0.1", "52:54:00:99:00:01")
+    _, start = tftp_get(server, "boot.ipxe")
+    # All cards, and only then the script for machines that nobody knows.
+    asked = [line for line in start.decode().splitlines() if line.startswith("chain ")]
+    assert ["netX/mac" in asked[0], "net${card}/mac" in asked[1]] == [True, True]
+    assert "default-" in asked[2]
+    assert spec.key.encode() in http_get(server, f"ipxe/{MAC}")[1]
+    # pxelinux and GRUB name no other card: nothing tells who this is.
+    assert tftp_get(server, "pxelinux.cfg/default")[0] == 0
+    assert tftp_get(server, "grub/grub.cfg-default-x86_64")[0] == 0
+
+
 @pytest.mark.seed("s22")
 def test_nobody_is_taken_for_unknown_while_the_database_is_down(
     deployment: Any, enlisting: Any, tftp_get: Get

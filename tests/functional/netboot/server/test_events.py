@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import urllib.request
 from collections.abc import Callable
 from typing import Any
 
@@ -114,18 +115,40 @@ def test_a_size_probe_is_no_event(deployment: Any) -> None:
     assert [event.kind for event in found] == ["dhcp"]
 
 
+def test_a_question_for_the_size_only_is_no_event_and_hides_no_transfer(
+    deployment: Any, http_get: Get
+) -> None:
+    server = deployment.server()
+    server.start()
+    node_id = deployment.node(MAC)
+    spec = deployment.boots(node_id)
+    # As UEFI firmware does that boots over HTTP.
+    for method in ("HEAD", "GET"):
+        url = f"{server.base_url}/boot/{spec.key}/kernel"
+        asked = urllib.request.Request(url, method=method)
+        with urllib.request.urlopen(asked, timeout=10) as answer:
+            answer.read()
+    http_get(server, f"ipxe/{DASHED}")
+    found = deployment.wait_events(node_id, lambda seen: seen and "script" in seen[-1].message)
+    assert [event.message.partition(" in ")[0] for event in found] == [
+        "kernel: sending to 127.0.0.1",
+        "kernel: 102 kB",
+        found[-1].message.partition(" in ")[0],
+    ]
+
+
 def test_notes_beyond_the_room_are_dropped_and_counted(deployment: Any) -> None:
     notes = recorder(deployment, room=2)
-    for _ in range(5):
-        notes.dhcp(DhcpEvent("DISCOVER", MAC, "", "", ""))
+    for number in range(5):
+        notes.dhcp(DhcpEvent(f"DISCOVER{number}", MAC, "", "", ""))
     assert notes.dropped == 3
 
 
 def test_all_notes_are_written_before_the_recorder_ends(deployment: Any) -> None:
     node_id = deployment.node(MAC)
     notes = recorder(deployment, room=1000)
-    for _ in range(450):
-        notes.dhcp(DhcpEvent("DISCOVER", MAC, "", "", ""))
+    for number in range(450):
+        notes.dhcp(DhcpEvent(f"DISCOVER{number}", MAC, "", "", ""))
     notes.start()
     notes.stop(10)
     assert len(deployment.wait_events(node_id, lambda seen: len(seen) >= 450)) == 450
