@@ -120,6 +120,93 @@ def test_half_sent_requests_hold_up_nobody(port) -> None:
         assert time.monotonic() - started < 1
 
 
+def test_requests_sent_together_are_answered_in_order_and_let_others_pass(serve) -> None:
+    among: list[str] = []
+
+    def telling(environ: Any, start_response: Any) -> list[bytes]:
+        among.append(environ["PATH_INFO"])
+        if environ["PATH_INFO"] == "/0":
+            others.sendall(b"GET /other HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+        body = environ["PATH_INFO"].encode()
+        start_response("200 OK", [("Content-Length", str(len(body)))])
+        return [body]
+
+    _, port = serve(telling, threads=1)
+    with connect(port) as client, connect(port) as others:
+        many = [b"GET /%d HTTP/1.1\r\nHost: h\r\n\r\n" % number for number in range(50)]
+        many[-1] = many[-1].replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+        client.sendall(b"".join(many))
+        answers = read_all(client)
+        assert status(read_all(others)) == 200
+    bodies = [part.partition(b"HTTP")[0] for part in answers.split(b"\r\n\r\n")[1:]]
+    assert bodies == [b"/%d" % number for number in range(50)]
+    assert among.index("/other") < 49
+
+
+def test_while_every_thread_works_others_come_in_send_and_read_and_have_their_turn(serve) -> None:
+    large = b"x" * (12 << 20)
+    leave, entered = threading.Event(), threading.Semaphore(0)
+    came: list[str] = []
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        path = environ["PATH_INFO"]
+        came.append(path)
+        if path == "/verb":
+            entered.release()
+            leave.wait(30)
+        body = large if path == "/large" else b"done"
+        start_response("200 OK", [("Content-Length", str(len(body)))])
+        return [body]
+
+    def get(path: str, extra: bytes = b"") -> socket.socket:
+        client = stack.enter_context(connect(port))
+        request = b"GET %b HTTP/1.1\r\nHost: h\r\nConnection: close\r\n%b\r\n"
+        client.sendall(request % (path.encode(), extra))
+        return client
+
+    _, port = serve(app, threads=2, patience=0.3)
+    with ExitStack() as stack:
+        reading = get("/large")
+        select.select([reading], [], [], 5)
+        verbs = [get("/verb") for _ in range(2)]
+        assert all(entered.acquire(timeout=5) for _ in range(2))
+        # What was answered before is sent to its end,
+        assert len(read_all(reading)) > len(large)
+        # a body is asked for,
+        asking = get("/body", b"Content-Length: 4\r\nExpect: 100-continue\r\n")
+        assert status(asking.recv(65536)) == 100
+        # who drips is refused,
+        assert status(read_all(get("/", b"Content-Length: 4\r\n"))) == 408
+        # and who waits for a thread is not: nothing of its request is left in the kernel.
+        waiting = [get(f"/{number}", b"X-A: %b\r\n" % (b"a" * 100_000)) for number in range(9)]
+        assert not select.select(waiting, [], [], 1.5)[0]
+        assert came == ["/large", "/verb", "/verb"]
+        leave.set()
+        assert all(read_all(client).endswith(b"done") for client in (*waiting, *verbs))
+
+
+def test_what_is_idle_is_closed_by_a_stop_while_every_thread_works(serve) -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    def slow(environ: Any, start_response: Any) -> list[bytes]:
+        entered.set()
+        leave.wait(10)
+        start_response("200 OK", [("Content-Length", "4")])
+        return [b"done"]
+
+    server, port = serve(slow, threads=1)
+    with connect(port) as idle, connect(port) as under_way:
+        idle.sendall(b"GET /")
+        under_way.sendall(GET)
+        assert entered.wait(5)
+        stopping = threading.Thread(target=server.stop)
+        stopping.start()
+        assert read_all(idle) == b""
+        leave.set()
+        assert read_all(under_way).endswith(b"done")
+        stopping.join(5)
+
+
 def test_a_gigabyte_is_refused_before_it_is_sent(port) -> None:
     started = time.monotonic()
     request = b"POST /v1/nodes HTTP/1.1\r\nHost: h\r\nContent-Length: 1073741824\r\n\r\n"
@@ -264,7 +351,7 @@ def test_nothing_is_left_behind(serve, settings, store, bus) -> None:
     ask(port)
     server.stop()
     left = {thread.name for thread in threading.enumerate()} - before
-    assert not [name for name in left if name.startswith(("api-server", "waitress"))]
+    assert not [name for name in left if name.startswith("api-server")]
 
 
 @pytest.mark.parametrize(
