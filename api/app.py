@@ -20,15 +20,15 @@ from werkzeug.datastructures import EnvironHeaders, MIMEAccept
 from werkzeug.routing import Map, MapAdapter
 from werkzeug.sansio.utils import get_current_url
 
-from api import errors, finding, health, metrics, versions, wire
+from api import errors, finding, health, metrics, versions
 from api.auth import PasswordFile
 from api.beats import Beats
-from api.call import Call, Reply, Services
+from api.call import Call, Services
 from api.description import Description
 from api.eventstream import EventStream
-from api.openapi import JSON
 from api.paths import normal
 from api.query import Query
+from api.reply import JSON, Reply, Written, written
 from api.routes import Route
 from api.settings import HTTP_BASIC, TAKE_OVER, Settings
 from api.waiting import WaitingRoom
@@ -158,6 +158,7 @@ class Api(Flask):
     def full_dispatch_request(self) -> Response:
         """One request. To look for hooks, signals and sessions, of which there are none, and
         for the request at each mention of it, is a tenth of the application's CPU for a GET.
+        What answers is no ``Response``: Flask calls it, as any WSGI application, and no more.
         """
         request = cast(_Request, request_ctx.request)
         visit = request.visit = Visit()
@@ -166,12 +167,17 @@ class Api(Flask):
         try:
             self._gate(request)
             # All that is registered answers with one.
-            response = cast(Response, self.dispatch_request())
+            answer = cast(Written, self.dispatch_request())
         except Exception as error:
-            response = errors.response(error, visit.request_id)
-        response = self._finished(request, response)
+            answer = written(errors.reply(error, visit.request_id))
+        self._finish(request, answer)
         trace.begin("")  # The thread goes on to other things.
-        return response
+        return cast(Response, answer)
+
+    def make_default_options_response(self) -> Response:
+        """What OPTIONS is answered with: the methods that the path has."""
+        methods = cast(MapAdapter, request_ctx.url_adapter).allowed_methods()
+        return cast(Response, written(Reply(headers={"Allow": ", ".join(sorted(methods))})))
 
     def _gate(self, request: _Request) -> None:
         """What every request passes before its handler: password, version, format."""
@@ -195,7 +201,7 @@ class Api(Flask):
         if not request.host and not self._services.settings.public_endpoint:
             raise Invalid("The Host header is not a host name or address.")
 
-    def _view(self, route: Route, **parts: str) -> Response:
+    def _view(self, route: Route, **parts: str) -> Written:
         request = cast(_Request, request_ctx.request)
         visit = request.visit
         assert visit.version is not None
@@ -216,17 +222,17 @@ class Api(Flask):
             headers=request.headers,
             take_over=request.environ.get(TAKE_OVER),
         )
-        return _response(endpoint(visit.call, *parts.values()))
+        return written(endpoint(visit.call, *parts.values()))
 
-    def _finished(self, request: _Request, response: Response) -> Response:
-        """What every response carries, and its line in the log."""
+    def _finish(self, request: _Request, answer: Written) -> None:
+        """What every answer carries, and its line in the log."""
         visit = request.visit
         told = versions.response_headers(visit.version, range_known=visit.range_known)
+        answer.headers.update(told)
         for name in REQUEST_ID_HEADERS:
-            told[name] = visit.request_id
-        response.headers.extend(told)
+            answer.headers[name] = visit.request_id
         passed = time.monotonic() - visit.started
-        metrics.count(request.endpoint, response.status_code, passed)
+        metrics.count(request.endpoint, answer.status, passed)
         node = (visit.call.node if visit.call else None) or ""
         trace.on_node(node)
         # The path without its query: that is where clients put what nobody should read.
@@ -234,14 +240,13 @@ class Api(Flask):
             "%s %s %d %.1f ms version=%s request=%s node=%s user=%s",
             request.method,
             repr(request.path),
-            response.status_code,
+            answer.status,
             passed * 1000,
             "-" if visit.version is None else visit.version,
             visit.request_id,
             node or "-",
             repr(visit.user) if visit.user else "-",
         )
-        return response
 
 
 def _take_over_id(request: Request, visit: Visit) -> None:
@@ -273,16 +278,3 @@ _TOO_OLD = {
 def _base(scheme: str, host: str) -> str:
     """The URL of this service as the client wrote it."""
     return get_current_url(scheme, host).rstrip("/")
-
-
-def _response(reply: Reply) -> Response:
-    if reply.body is None:
-        response = Response(status=reply.status)
-        del response.headers["Content-Type"]
-    elif isinstance(reply.body, bytes):
-        response = Response(reply.body, status=reply.status)
-    else:
-        response = Response(wire.dumps(reply.body), status=reply.status, mimetype=JSON)
-    if reply.headers:
-        response.headers.update(reply.headers)
-    return response

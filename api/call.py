@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
@@ -23,6 +23,7 @@ from api.eventstream import EventStream
 from api.fields import check
 from api.query import Query
 from api.reach import Place, Reach
+from api.reply import Reply as Reply
 from api.resolver import Resolver
 from api.settings import Settings
 from api.view import View
@@ -56,15 +57,6 @@ class Services:
     stream: EventStream
     health: Health
     resolver: Resolver = field(default_factory=Resolver)
-
-
-@dataclass(frozen=True)
-class Reply:
-    """Status, JSON body (None: no body at all, bytes: written already) and extra headers."""
-
-    status: int = 200
-    body: Any = None
-    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
+from types import MappingProxyType
 
-from flask import Response
 from sqlalchemy.exc import SQLAlchemyError, StatementError
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
+from api.reply import Reply
 from drophammer import outage
 from drophammer.errors import DrophammerError
 
@@ -48,7 +50,7 @@ class Unauthorized(Exception):
         self.message = message
 
 
-def response(error: Exception, request_id: str) -> Response:
+def reply(error: Exception, request_id: str) -> Reply:
     """What a failure is answered with. What is the service's own fault is logged."""
     match error:
         case DrophammerError():
@@ -56,7 +58,7 @@ def response(error: Exception, request_id: str) -> Response:
         case RouterError():
             return _router(error)
         case BodyRefused():
-            return answer(error.status, {"faultcode": "Client", "faultstring": error.message})
+            return Reply(error.status, {"faultcode": "Client", "faultstring": error.message})
         case Unauthorized():
             return _unauthorized(error)
         case HTTPException():
@@ -67,46 +69,36 @@ def response(error: Exception, request_id: str) -> Response:
             return _unexpected(error, request_id)
 
 
-def fault(status: int, message: str) -> Response:
-    """An error response in the shape of a handler's refusal."""
+def fault(status: int, message: str) -> Reply:
+    """An error reply in the shape of a handler's refusal."""
     code = "Client" if status < 500 else "Server"
     inner = {"faultcode": code, "faultstring": message, "debuginfo": None}
-    return answer(status, {"error_message": json.dumps(inner)})
+    return Reply(status, {"error_message": json.dumps(inner)})
 
 
-def answer(status: int, body: object) -> Response:
-    """A JSON response."""
-    return Response(json.dumps(body), status=status, mimetype="application/json")
-
-
-def _router(error: RouterError) -> Response:
+def _router(error: RouterError, headers: Mapping[str, str] = MappingProxyType({})) -> Reply:
     title = HTTP_STATUS_CODES.get(error.status, "Error")
     inner = {"code": error.status, "title": title, "description": error.description}
-    return answer(error.status, {"error_message": json.dumps(inner)})
+    return Reply(error.status, {"error_message": json.dumps(inner)}, headers)
 
 
-def _unauthorized(error: Unauthorized) -> Response:
+def _unauthorized(error: Unauthorized) -> Reply:
     body = {"error": {"message": error.message, "code": error.status}}
-    refusal = answer(error.status, body)
-    if error.status == 401:
-        refusal.headers["WWW-Authenticate"] = 'Basic realm="Baremetal API"'
-    return refusal
+    asks = {"WWW-Authenticate": 'Basic realm="Baremetal API"'} if error.status == 401 else {}
+    return Reply(error.status, body, asks)
 
 
-def _werkzeug(error: HTTPException) -> Response:
+def _werkzeug(error: HTTPException) -> Reply:
     status = error.code or 500
     texts = {
         404: "The resource could not be found.",
         405: "The method is not allowed for this resource.",
     }
-    response = _router(RouterError(status, texts.get(status, error.description or error.name)))
-    for name, value in error.get_headers():
-        if name.lower() == "allow":
-            response.headers[name] = value
-    return response
+    allowed = {name: value for name, value in error.get_headers() if name.lower() == "allow"}
+    return _router(RouterError(status, texts.get(status, error.description or error.name)), allowed)
 
 
-def _database(error: SQLAlchemyError, request_id: str) -> Response:
+def _database(error: SQLAlchemyError, request_id: str) -> Reply:
     known = outage.told(error)
     if known is None:
         return _unexpected(error, request_id)
@@ -114,7 +106,7 @@ def _database(error: SQLAlchemyError, request_id: str) -> Response:
     return fault(known.status, known.message)
 
 
-def _unexpected(error: Exception, request_id: str) -> Response:
+def _unexpected(error: Exception, request_id: str) -> Reply:
     if isinstance(error, StatementError):
         # What was to be written may hold passwords; the traceback would show it.
         error.hide_parameters = True

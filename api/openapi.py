@@ -15,6 +15,7 @@ import drophammer
 from api import arguments, schemas
 from api.endpoint import Endpoint
 from api.fields import Table
+from api.reply import JSON as JSON
 from api.schemas import ref, since
 from api.versions import (
     MAXIMUM,
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from api.routes import Route
 
 Part = dict[str, Any]
-JSON = "application/json"
 FILE = "application/octet-stream"
 ABOUT = f"""Turns racked machines into running systems; speaks the OpenStack bare metal API.
 

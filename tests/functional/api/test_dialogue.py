@@ -61,7 +61,13 @@ def test_head_works_on_v1_alone(api) -> None:
 
 
 def test_options_is_answered(api) -> None:
-    assert api.call("OPTIONS", "/v1/nodes").status_code == 200
+    answer = api.call("OPTIONS", "/v1/nodes")
+    assert (answer.status_code, answer.data) == (200, b"")
+    assert answer.headers["Allow"] == "GET, OPTIONS, POST"
+    assert answer.headers[VERSION] == "1.115"
+    page = {"Accept": "text/html"}
+    assert api.call("OPTIONS", "/docs", headers=page).status_code == 200
+    assert api.call("OPTIONS", "/v1/nodes", headers=page).status_code == 406
 
 
 @pytest.mark.parametrize("path", ["/nodes", "/v1/nodes/", "/nodes/"])
