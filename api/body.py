@@ -22,6 +22,7 @@ _TEXTS_PER_PART = 4
 # A whole text, closed or not (then no JSON parser gets beyond it either), or what starts a part.
 # Possessive, so that no text makes the search go back.
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?+|[,\[{]', re.DOTALL)
+_ESCAPE = b"\\u"
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -50,6 +51,9 @@ def read(
     _check_parts(data, parts)
     document = _parse(data)
     check_depth(document)
+    if _ESCAPE not in data:
+        # What no database can hold can only have been written so.
+        return document
     return _repaired(document) if repair else _checked(document)
 
 

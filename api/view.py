@@ -76,7 +76,6 @@ class View:
         self.base = base
         self.now = now
         self._hardware = hardware
-        self._conductor_of: dict[tuple[str, str], str | None] = {}
 
     @functools.cached_property
     def conductors(self) -> Snapshot:
@@ -85,10 +84,7 @@ class View:
 
     def conductor_of(self, driver: str, group: str) -> str | None:
         """Host name of the running conductor for such nodes, or None."""
-        kind = (driver, group)
-        if kind not in self._conductor_of:
-            self._conductor_of[kind] = self.conductors.conductor_of(driver, group)
-        return self._conductor_of[kind]
+        return self.conductors.conductor_of(driver, group)
 
     def show(self, row: Row, fields: Shown) -> dict[str, Any]:
         """A row as a JSON object of ``fields``."""
@@ -135,8 +131,9 @@ def _maker(entry: Field) -> Callable[[Row, View], Any] | None:
 
     def made(row: Row, view: View) -> Any:
         value = row[name] if show is None else show(row, view)
-        if value is None and is_object:
-            return {}
+        if not value:
+            # As most are. There is nothing to hide, and no object is shown as null.
+            return {} if is_object else value
         return mask(value) if masked else value
 
     return made

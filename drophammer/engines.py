@@ -130,6 +130,10 @@ def _loads(text: str) -> Any:
     return {} if text == "{}" else json.loads(text)
 
 
+def _dumps(value: Any) -> str:
+    return "{}" if value == {} else json.dumps(value)
+
+
 def _sqlite(url: URL) -> Engine:
     made = create_engine(
         url,
@@ -138,6 +142,7 @@ def _sqlite(url: URL) -> Engine:
         hide_parameters=True,
         connect_args={"timeout": SQLITE_BUSY_SECONDS},
         json_deserializer=_loads,
+        json_serializer=_dumps,
     )
 
     @event.listens_for(made, "do_connect")

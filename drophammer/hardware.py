@@ -10,7 +10,7 @@ import datetime
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import select
@@ -62,6 +62,13 @@ class Snapshot:
     """The running conductors at one moment, as (host, group, hardware types)."""
 
     conductors: tuple[tuple[str, str, Mapping[str, Any]], ...]
+    # What was worked out before: the same is asked for by nearly every request.
+    _united: dict[tuple[str, str | None], HardwareType] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+    _first: dict[tuple[str, str], str | None] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     def types(self) -> dict[str, HardwareType]:
         """All hardware types by name, united over the conductors."""
@@ -70,11 +77,17 @@ class Snapshot:
 
     def type(self, name: str, group: str | None = None) -> HardwareType | None:
         """One hardware type, of the conductors in ``group`` if that is given."""
-        return self._unite(name, group) if self._having(name, group) else None
+        known = self._united.get((name, group))
+        if known is None and self._having(name, group):
+            known = self._united[name, group] = self._unite(name, group)
+        return known
 
     def conductor_of(self, driver: str, group: str) -> str | None:
         """Host name of the first running conductor for such nodes, or None."""
-        return next((host for host, _ in self._having(driver, group)), None)
+        kind = (driver, group)
+        if kind not in self._first:
+            self._first[kind] = next((host for host, _ in self._having(driver, group)), None)
+        return self._first[kind]
 
     def served_by(self, host: str) -> list[tuple[str, str]]:
         """(group, driver) of the nodes whose ``conductor`` reads ``host``."""

@@ -7,6 +7,7 @@ in which no secret may stand.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -22,8 +23,15 @@ class StoredJSON(TypeDecorator[orjson.Fragment]):
     impl = Text
     cache_ok = True
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> orjson.Fragment | None:
-        return None if value is None or value == "null" else orjson.Fragment(value)
+    def result_processor(
+        self, dialect: Dialect, coltype: object
+    ) -> Callable[[str | None], orjson.Fragment | None]:
+        """One call for each value; text needs none before it."""
+        return _fragment
+
+
+def _fragment(value: str | None) -> orjson.Fragment | None:
+    return None if value is None or value == "null" else orjson.Fragment(value)
 
 
 def as_stored(column: KeyedColumnElement[Any]) -> Any:

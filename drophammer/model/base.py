@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime
 import uuid as uuid_module
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 from sqlalchemy import JSON, Boolean, DateTime, Index, MetaData, String, Text, text
 from sqlalchemy.dialects import mysql
@@ -31,10 +32,19 @@ class UTCDateTime(TypeDecorator[datetime.datetime]):
             return None
         return value.astimezone(datetime.UTC).replace(tzinfo=None)
 
-    def process_result_value(
-        self, value: datetime.datetime | None, dialect: Dialect
-    ) -> datetime.datetime | None:
-        return None if value is None else value.replace(tzinfo=datetime.UTC)
+    def result_processor(
+        self, dialect: Dialect, coltype: object
+    ) -> Callable[[Any], datetime.datetime | None]:
+        """One call for each value: rows have many of these, and most are null."""
+        parse = self.impl_instance.result_processor(dialect, coltype)
+
+        def read(value: Any) -> datetime.datetime | None:
+            if value is None:
+                return None
+            moment: Any = value if parse is None else parse(value)
+            return cast(datetime.datetime, moment.replace(tzinfo=datetime.UTC))
+
+        return read
 
 
 # As long as a request may be; what MariaDB calls TEXT ends at 64 KiB.
