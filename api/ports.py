@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from drophammer.identity import normal_uuid
 from drophammer.portgroups import PORTGROUPS
 from drophammer.ports import PORTS as ROWS
 from drophammer.rows import Row, Rows
+from drophammer.text import misplaced
 
 NODE_IDENT_SINCE = 94
 NAMES_SINCE = 88
@@ -84,6 +86,7 @@ class Ports(NodeResource):
             values["address"] = normal_mac(values["address"])
         if values.get("portgroup_uuid") is not None:
             values["portgroup_uuid"] = normal_uuid(values["portgroup_uuid"])
+        _check_kept_address((values.get("extra") or {}).get("ip_address"))
         return values
 
     def prepare(self, call: Call, session: Session, values: dict[str, Any]) -> dict[str, Any]:
@@ -124,6 +127,21 @@ class Ports(NodeResource):
         if isinstance(body, dict) and isinstance(ident := body.get("node_uuid"), str):
             _check_node_uuid(ident)
         return PORT.check_new(body, call.version, self.required)
+
+
+def _check_kept_address(wish: object) -> None:
+    """Raise Invalid for what DHCP could not keep for the card, whichever subnet it is in."""
+    if wish is None:
+        return
+    strange = misplaced(wish, "0-9A-Fa-f.:")
+    try:
+        # A zone behind an address (RFC 4007) could be any text.
+        ipaddress.ip_address(wish if isinstance(wish, str) and not strange else "")
+    except ValueError:
+        raise Invalid(
+            "extra.ip_address, the address that DHCP keeps for this card, is not an IP address"
+            f"{strange}."
+        ) from None
 
 
 def _check_group(session: Session, values: dict[str, Any], node_id: int) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from sqlalchemy.orm import Session
+
+from api.call import Call
 from api.fields import LINKS, OBJECT, TEXT, TIME, UUID, Field, Row, Table
 from api.view import View
 from api.volume import SINCE, VolumeResource
+from drophammer import volumes
 from drophammer.volume_connectors import VOLUME_CONNECTORS as ROWS
 
 
@@ -38,6 +43,24 @@ class VolumeConnectors(VolumeResource):
     """Connectors."""
 
     required = ("node_uuid", "type", "connector_id")
+
+    def prepare(self, call: Call, session: Session, values: dict[str, Any]) -> dict[str, Any]:
+        """The node; and a name that boot firmware can have."""
+        _check_name(values)
+        return super().prepare(call, session, values)
+
+    def check_change(
+        self, call: Call, session: Session, row: dict[str, Any], changed: dict[str, Any]
+    ) -> None:
+        """The same of what the connector becomes."""
+        super().check_change(call, session, row, changed)
+        if {"type", "connector_id"} & changed.keys():
+            _check_name({**row, **changed})
+
+
+def _check_name(values: Mapping[str, Any]) -> None:
+    if values["type"] == volumes.IQN:
+        volumes.iscsi_name(values["connector_id"], "connector_id")
 
 
 CONNECTORS = VolumeConnectors(TABLE, ROWS, "volume/connectors")

@@ -7,6 +7,7 @@ from typing import Any
 from api.fields import LINKS, OBJECT, TEXT, TIME, UUID, Field, Row, Table
 from api.view import View
 from api.volume import SINCE, VolumeResource
+from drophammer import volumes
 from drophammer.volume_targets import VOLUME_TARGETS as ROWS
 
 _INDEX: dict[str, Any] = {"type": "integer", "minimum": -(2**31), "maximum": 2**31 - 1}
@@ -42,6 +43,13 @@ class VolumeTargets(VolumeResource):
     """Targets."""
 
     required = ("node_uuid", "volume_type", "volume_id", "boot_index")
+
+    def normalised(self, values: dict[str, Any], version: int) -> dict[str, Any]:
+        """What a boot script would be made of is something that one can be made of."""
+        values = super().normalised(values, version)
+        if values.get("properties"):
+            volumes.check_properties(values["properties"], "properties")
+        return values
 
 
 TARGETS = VolumeTargets(TABLE, ROWS, "volume/targets")

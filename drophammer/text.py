@@ -49,3 +49,12 @@ def span(seconds: float) -> str:
     if whole < 7200:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def misplaced(value: object, allowed: str) -> str:
+    """Which character of ``value`` is not in the class ``allowed``, for the end of a sentence.
+
+    ``misplaced("a b", "a-z")`` is ": ' ' at position 1"; empty for what has none, or is no text.
+    """
+    found = re.search(f"[^{allowed}]", value) if isinstance(value, str) else None
+    return f": {found[0]!a} at position {found.start()}" if found else ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from drophammer.errors import Invalid
 from drophammer.model import VolumeConnector, VolumeTarget
 from drophammer.secret import Secret
+from drophammer.text import misplaced
 
 ISCSI = "iscsi"
 IQN = "iqn"
@@ -37,6 +38,7 @@ _NAME = re.compile(
 _MAX_NAME = 223
 _PORTAL = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]{1,253})(:(?P<port>[0-9]{1,5}))?")
 _LUN = re.compile(r"[0-9]{1,3}")
+_IN_NAMES, _IN_PORTALS = "A-Za-z0-9.:_-", "A-Za-z0-9.:[\\]-"
 _MAX_CREDENTIAL = 255
 _HALVES = re.compile(r"[\ud800-\udfff]")
 
@@ -99,6 +101,23 @@ def are_booted(session: Session, node_id: int) -> bool:
     return session.scalars(booted).first() is not None
 
 
+def check_properties(properties: dict[str, Any], where: str) -> None:
+    """Raise Invalid for a property that no volume could be booted with; what is left out may be.
+
+    For who writes a volume target: what is wrong in it would otherwise be found at a deployment.
+    """
+    checks: dict[str, Callable[[Any], object]] = {
+        "target_portal": lambda value: _portal(value, where),
+        "target_iqn": lambda value: iscsi_name(value, f"{where}: target_iqn"),
+        "target_lun": lambda value: _lun(value, where),
+    }
+    for name, check in checks.items():
+        if properties.get(name) is not None:
+            check(properties[name])
+    if all(properties.get(f"auth_{name}") for name in ("method", "username", "password")):
+        _chap(properties, where)
+
+
 _QUERY = (
     select(VolumeTarget, VolumeConnector.connector_id)
     .outerjoin(
@@ -117,7 +136,7 @@ def _initiator(node_uuid: str, names: Sequence[str]) -> str:
             f"Node {node_uuid} has {len(names)} volume connectors of type iqn; boot firmware has "
             "one name, so leave one."
         )
-    return _iscsi_name(names[0], f"Node {node_uuid}: its volume connector of type iqn")
+    return iscsi_name(names[0], f"Node {node_uuid}: its volume connector of type iqn")
 
 
 def _volume(target: VolumeTarget) -> Volume:
@@ -137,16 +156,17 @@ def _volume(target: VolumeTarget) -> Volume:
         host=host,
         port=port,
         lun=_lun(properties.get("target_lun", 0), where),
-        name=_iscsi_name(properties.get("target_iqn"), f"{where}: target_iqn"),
+        name=iscsi_name(properties.get("target_iqn"), f"{where}: target_iqn"),
         chap=_chap(properties, where),
     )
 
 
-def _iscsi_name(value: Any, what: str) -> str:
+def iscsi_name(value: Any, what: str) -> str:
+    """``value``, if it is the name of an initiator or target. Raises Invalid."""
     if not isinstance(value, str) or len(value) > _MAX_NAME or not _NAME.fullmatch(value):
         raise Invalid(
             f"{what} is not an iSCSI name like iqn.2004-05.com.example:disk1 (letters, digits and "
-            f"any of . - : _, at most {_MAX_NAME} characters)."
+            f"any of . - : _, at most {_MAX_NAME} characters){misplaced(value, _IN_NAMES)}."
         )
     return value
 
@@ -155,7 +175,10 @@ def _portal(value: Any, where: str) -> tuple[str, int]:
     found = _PORTAL.fullmatch(value) if isinstance(value, str) else None
     port = int(found["port"] or PORT) if found else 0
     if found is None or not 0 < port < 65536:
-        raise Invalid(f"{where}: target_portal is not an address like 172.22.0.9:{PORT}.")
+        raise Invalid(
+            f"{where}: target_portal is not an address like 172.22.0.9:{PORT}"
+            f"{misplaced(value, _IN_PORTALS)}."
+        )
     host: str = found["host"]
     if host.startswith("["):
         try:

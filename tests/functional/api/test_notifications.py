@@ -78,7 +78,7 @@ def test_ports_and_the_other_nouns_are_told_too(api, sent) -> None:
         ("/v1/portgroups", {"node_uuid": node["uuid"]}, "portgroup"),
         (
             "/v1/volume/connectors",
-            {"node_uuid": node["uuid"], "type": "iqn", "connector_id": "iqn.x"},
+            {"node_uuid": node["uuid"], "type": "iqn", "connector_id": "iqn.2004-05.x:a"},
             "volumeconnector",
         ),
         (

@@ -246,3 +246,19 @@ def test_numbers_and_truths_are_not_the_same(api, port, was, becomes) -> None:
         api.patch(one, [{"op": "add", "path": "/extra/a", "value": value}])
     # As text: Python compares like the code that is tested.
     assert repr(api.get(one).json["extra"]) == repr({"a": becomes})
+
+
+@pytest.mark.parametrize(
+    ("wish", "said"),
+    [("172.22.0.5\nport=53", r"'\n' at position 10"), ("172.22.0.500", "is not an IP address."),
+     (5, "is not an IP address."), ("fd00::1%x", "'%' at position 7")],
+)  # fmt: skip
+def test_an_address_that_dhcp_could_not_keep_is_refused(api, node, port, wish, said) -> None:
+    one = f"/v1/ports/{port['uuid']}"
+    refused = api.patch(one, [{"op": "add", "path": "/extra/ip_address", "value": wish}])
+    assert refused.status_code == 400
+    assert said in api.fault(refused)
+    body = {"node_uuid": node["uuid"], "address": MAC, "extra": {"ip_address": wish}}
+    assert api.post("/v1/ports", body).status_code == 400
+    kept = api.patch(one, [{"op": "add", "path": "/extra/ip_address", "value": "172.22.0.5"}])
+    assert kept.json["extra"] == {"ip_address": "172.22.0.5"}

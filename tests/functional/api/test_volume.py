@@ -164,7 +164,11 @@ def test_volumes_cost_at_most_three_statements(api, node, noun, sql) -> None:
     path, body, key = noun
     uuids = []
     for number in range(4):
-        own = {"connector_id": f"c{number}"} if key == "connectors" else {"boot_index": number}
+        own = (
+            {"connector_id": f"iqn.2004-05.x:{number}"}
+            if key == "connectors"
+            else {"boot_index": number}
+        )
         sql.clear()
         answer = api.post(path, {"node_uuid": node["uuid"], **body, **own})
         assert (sql.count <= 3, sql.commits) == (True, 1)
@@ -175,3 +179,39 @@ def test_volumes_cost_at_most_three_statements(api, node, noun, sql) -> None:
     sql.clear()
     assert api.patch(f"{path}/{uuids[0]}", replaced("/extra", {"a": 1})).status_code == 200
     assert (sql.count <= 3, sql.commits) == (True, 1)
+
+
+@pytest.mark.parametrize(
+    ("properties", "said"),
+    [
+        ({"target_iqn": "iqn.2004-05.com.example:a\nboot"}, r"'\n' at position 25"),
+        ({"target_iqn": "iqn.2004-05.com.example:${net0/ip}"}, "'$' at position 24"),
+        ({"target_portal": "172.22.0.9:3260 --drive 1"}, "' ' at position 15"),
+        ({"target_portal": "\u2028"}, r"'\u2028' at position 0"),
+        ({"target_lun": "1\n"}, "target_lun is not a number"),
+        ({"target_iqn": "iqn.2004-05.com.example:" + "a" * 10240}, "at most 223 characters"),
+        ({"target_iqn": "</target>"}, "'<' at position 0"),
+    ],
+)
+def test_what_would_reach_a_boot_script_is_refused_where_it_is_written(
+    api, node, properties, said
+) -> None:
+    body = {"node_uuid": node["uuid"], **TARGET, "properties": properties}
+    refused = api.post("/v1/volume/targets", body)
+    assert refused.status_code == 400
+    assert said in api.fault(refused)
+    made = api.post("/v1/volume/targets", {**body, "properties": {"any": "thing"}}).json
+    path = f"/v1/volume/targets/{made['uuid']}"
+    refused = api.patch(path, replaced("/properties", properties))
+    assert (refused.status_code, api.get(path).json) == (400, made)
+    assert said in api.fault(refused)
+
+
+def test_a_name_that_firmware_could_not_have_is_refused(api, node) -> None:
+    body = {"node_uuid": node["uuid"], "type": "iqn", "connector_id": "iqn.2004-05.com.example:a b"}
+    refused = api.post("/v1/volume/connectors", body)
+    assert (refused.status_code, "' ' at position 25" in api.fault(refused)) == (400, True)
+    other = {**body, "type": "wwpn"}
+    made = api.post("/v1/volume/connectors", other).json
+    refused = api.patch(f"/v1/volume/connectors/{made['uuid']}", replaced("/type", "iqn"))
+    assert (refused.status_code, "' ' at position 25" in api.fault(refused)) == (400, True)
