@@ -151,7 +151,11 @@ def _nouns(life: Life) -> None:
     bodies: dict[str, dict[str, Any]] = {
         "/v1/ports": {"node_uuid": life.uuid, "address": MAC},
         "/v1/portgroups": {"node_uuid": life.uuid},
-        "/v1/volume/connectors": {"node_uuid": life.uuid, "type": "iqn", "connector_id": "iqn.2004-05.x:a"},
+        "/v1/volume/connectors": {
+            "node_uuid": life.uuid,
+            "type": "iqn",
+            "connector_id": "iqn.2004-05.x:a",
+        },
         "/v1/volume/targets": {
             "node_uuid": life.uuid,
             "volume_type": "iscsi",

@@ -153,7 +153,11 @@ def bodies(node: str) -> dict[str, dict[str, Any]]:
         "/v1/chassis": {"description": "left"},
         "/v1/portgroups": {"node_uuid": node, "name": "bond-1", "address": MAC},
         "/v1/ports": {"node_uuid": node, "name": "port-1", "address": MAC},
-        "/v1/volume/connectors": {"node_uuid": node, "type": "iqn", "connector_id": "iqn.2026"},
+        "/v1/volume/connectors": {
+            "node_uuid": node,
+            "type": "iqn",
+            "connector_id": "iqn.2026-11.x:1",
+        },
         "/v1/volume/targets": {
             "node_uuid": node,
             "volume_type": "iscsi",
