@@ -26,10 +26,21 @@ _EXTENDED = (
 class _Header(tarfile.TarInfo):
     @classmethod
     def frombuf(cls, buf: Any, encoding: str, errors: str) -> Any:
+        return cls._checked(super().frombuf, buf, encoding, errors)
+
+    @classmethod
+    def _frombuf(cls, buf: Any, encoding: str, errors: str, **how: Any) -> Any:
+        # What tarfile itself calls since its fix of 2025, which Debian's 3.11.2 has and 3.11.7
+        # has not.
+        read = cast(Any, super())._frombuf
+        return cls._checked(read, buf, encoding, errors, **how)
+
+    @classmethod
+    def _checked(cls, read: Any, buf: Any, *how: Any, **more: Any) -> Any:
         if len(buf) == tarfile.BLOCKSIZE and not any(buf):
-            return super().frombuf(buf, encoding, errors)  # says that this is the end
+            return read(buf, *how, **more)  # says that this is the end
         try:
-            header = super().frombuf(buf, encoding, errors)
+            header = read(buf, *how, **more)
         except tarfile.HeaderError as error:
             raise BadArchive(f"a tar header is missing or damaged ({error})") from None
         if header.size < 0:

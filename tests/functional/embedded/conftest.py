@@ -95,3 +95,12 @@ def run() -> Callable[..., tuple[int, str, str]]:
         return code, output.decode(), complaint.decode()
 
     return to_its_end
+
+
+@pytest.fixture(autouse=True)
+def umask() -> Iterator[None]:
+    """Commands that run in this process may set it; the next test's files are not theirs."""
+    was = os.umask(0o022)
+    os.umask(was)
+    yield
+    os.umask(was)

@@ -59,7 +59,8 @@ def as_cpio_keeps_it(found: dict[str, tuple]) -> dict[str, tuple]:
 def by_cpio(data: bytes, folder: Path) -> dict[str, tuple]:
     folder.mkdir()
     command = ["cpio", "-idm", "--quiet"]
-    subprocess.run(command, input=data, cwd=folder, check=True, capture_output=True)
+    folder.chmod(0o755)
+    subprocess.run(command, input=data, cwd=folder, check=True, capture_output=True, umask=0o022)
     return as_cpio_keeps_it(tree(folder))
 
 
