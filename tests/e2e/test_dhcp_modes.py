@@ -50,6 +50,8 @@ def neighbour(server: str, address: str) -> Iterator[str]:
         ip(f"addr add {address}/24 dev card0", name)
         ip("link set card0 up", name)
         yield name
+        # The kernel would take it away with the namespace, some time later.
+        ip("link del nport", server)
     finally:
         ip(f"netns del {name}")
 
