@@ -120,10 +120,10 @@ def test_volume_targets(baremetal, node) -> None:
     baremetal(f"node power off {node}")
     made = baremetal(
         f"volume target create --node {node} --type iscsi --volume-id v1 --boot-index 0 "
-        "--property target_iqn=iqn.x --property auth_password=hunter2 --extra a=b"
+        "--property target_iqn=iqn.2004-05.x:a --property auth_password=hunter2 --extra a=b"
     )
     uuid = made["uuid"]
-    assert made["properties"] == {"target_iqn": "iqn.x", "auth_password": "******"}
+    assert made["properties"] == {"target_iqn": "iqn.2004-05.x:a", "auth_password": "******"}
     baremetal(f"volume target set {uuid} --volume-id v2 --boot-index 1 --extra c=d")
     baremetal(f"volume target unset {uuid} --extra a --property target_iqn")
     shown = baremetal(f"volume target show {uuid}")
