@@ -1,7 +1,9 @@
 """``rescue.finalize_rescue``: the user, the SSH server, and an agent that leaves."""
 
 import queue
+import socket
 import stat
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -9,6 +11,17 @@ from agent import rescue
 from agent.errors import RescueError
 
 HASH = "$2b$10$" + "a" * 53
+
+
+def answers(url):
+    """Whether somebody takes a connection. Without TLS: Python's leaks one that is reset early."""
+    place = urlsplit(url)
+    try:
+        with socket.create_connection((place.hostname, place.port), timeout=10) as made:
+            made.sendall(b"no TLS")
+            return bool(made.recv(1))
+    except ConnectionError:
+        return False
 
 
 @pytest.fixture
@@ -68,8 +81,7 @@ def test_the_agent_answers_and_then_leaves(conductor, start_agent, make_client, 
     assert not running.thread.is_alive()
     assert running.error is None
     assert not running.off.is_set()
-    with pytest.raises(OSError, match=r"refused|reset"):
-        client.call("GET", "/v1/commands/")
+    assert not answers(client.url)
     with pytest.raises(queue.Empty):
         conductor.heartbeats.get_nowait()
 
