@@ -7,6 +7,7 @@ machine. ``qemu-img`` writes, as a child that ends with the thread that waits fo
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import struct
 import subprocess
@@ -67,6 +68,11 @@ def fetch(namespace: Namespace, info: dict[str, Any], target: Path) -> None:
                 out.write(piece)
     except (urllib3.exceptions.HTTPError, ValueError) as error:
         raise Unavailable(f"The image {shown(url)} was not fetched: {reason(error)}.") from error
+    except OSError as error:
+        raise Unavailable(
+            f"The image {shown(url)} cannot be kept in {target.parent}: {error.strerror}. Make "
+            "room there, or use deploy interface 'direct', which needs none."
+        ) from error
     if digest.hexdigest() != expected:
         raise ImageError(
             f"The image {shown(url)} has the {algorithm} {digest.hexdigest()} and not {expected}, "
@@ -157,7 +163,5 @@ class Push:
 
 def _end_of(file: Any) -> str:
     """What was written last; the file's place stays where its writer has it."""
-    size = file.seek(0, 2)
-    file.seek(max(0, size - 400))
-    text = bytes(file.read()).decode(errors="replace")
-    return text.strip()
+    size = os.fstat(file.fileno()).st_size
+    return os.pread(file.fileno(), 400, max(0, size - 400)).decode(errors="replace").strip()

@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from oslo_config import cfg
+
 from drophammer.errors import Forbidden
+from embedded.options import load
 
 FOLDER = Path("/etc/drophammer")
 NAMES = ("drophammer.conf", "api.conf", "conductor.conf", "netboot.conf")
@@ -26,6 +30,11 @@ def files(
     if given or state_dir is not None:
         return list(given)
     return [folder / name for name in NAMES if os.access(folder / name, os.R_OK)]
+
+
+def configured(given: argparse.Namespace) -> cfg.ConfigOpts:
+    """The configuration of that service, by ``options.add_arguments``. Raises Invalid."""
+    return load(files(given.config_file, given.state_dir), given.state_dir)
 
 
 def become_owner(path: Path) -> None:

@@ -8,14 +8,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from oslo_config import cfg
 from sqlalchemy import make_url
 
 from drophammer import engines, schema, transfer
 from drophammer.errors import DrophammerError
 from embedded import beside
-from embedded.options import load
-from embedded.statedir import LOCK, lock_state_dir
+from embedded.options import add_arguments
+from embedded.statedir import LOCK, database_url, lock_state_dir
 
 
 def parser() -> argparse.ArgumentParser:
@@ -31,10 +30,7 @@ def parser() -> argparse.ArgumentParser:
         ),
     ):
         command = commands.add_parser(name, help=what, description=what.capitalize())
-        command.add_argument(
-            "--config-file", type=Path, action="append", default=[], metavar="FILE"
-        )
-        command.add_argument("--state-dir", type=Path, metavar="DIR")
+        add_arguments(command)
         command.set_defaults(run=run)
     copy = commands.add_parser(
         "copy",
@@ -108,6 +104,4 @@ def _at_rest(url: str) -> Iterator[None]:
 
 
 def _url(options: argparse.Namespace) -> str:
-    conf: cfg.ConfigOpts = load(beside.files(options.config_file, options.state_dir))
-    state_dir = options.state_dir or Path(conf.state_dir)
-    return str(conf.database.connection or f"sqlite:///{state_dir.resolve()}/drophammer.sqlite")
+    return database_url(beside.configured(options))

@@ -22,8 +22,8 @@ from drophammer.errors import DrophammerError, NotFound
 from drophammer.store import Store
 from embedded import beside
 from embedded.imports import importer
-from embedded.options import load
-from embedded.serve import settle_paths
+from embedded.options import add_arguments
+from embedded.statedir import database_url
 from netboot.importing import uploads
 from netboot.importing.calls import listed
 from netboot.importing.progress import RUNNING, status
@@ -50,10 +50,7 @@ def parser() -> argparse.ArgumentParser:
         ("path", _path, "print where a file of an image lies"),
     ):
         command = commands.add_parser(name, help=what, description=what.capitalize())
-        command.add_argument(
-            "--config-file", type=Path, action="append", default=[], metavar="FILE"
-        )
-        command.add_argument("--state-dir", type=Path, metavar="DIR")
+        add_arguments(command)
         command.set_defaults(run=run)
         if name in ("add", "show", "path"):
             command.add_argument("image", metavar="OS/ARCH/SUBARCH/RELEASE/LABEL")
@@ -82,10 +79,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _configured(options: argparse.Namespace) -> cfg.ConfigOpts:
-    conf = load(beside.files(options.config_file, options.state_dir))
-    if options.state_dir is not None:
-        conf.set_override("state_dir", str(options.state_dir.resolve()))
-    settle_paths(conf)
+    conf = beside.configured(options)
     beside.become_owner(ResourceSettings.from_conf(conf).root)
     return conf
 
@@ -163,8 +157,7 @@ def _image(resources: Resources, text: str) -> dict[str, Any]:
 
 @contextmanager
 def _importer(conf: cfg.ConfigOpts) -> Iterator[Importer]:
-    url = conf.database.connection or f"sqlite:///{Path(conf.state_dir)}/drophammer.sqlite"
-    with closing(Store(url)) as store:
+    with closing(Store(database_url(conf))) as store:
         yield importer(conf, store)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import conductor.options
 import drophammer.options
 import netboot.options
 from drophammer.errors import Invalid
+from embedded.statedir import settle_paths
 from netboot.subnet_options import EXAMPLE as SUBNET_EXAMPLE
 
 _SERVICES: list[cfg.Opt] = [
@@ -59,8 +61,8 @@ def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
     return GROUPS
 
 
-def load(files: Sequence[Path]) -> cfg.ConfigOpts:
-    """Read configuration files, with all our options registered.
+def load(files: Sequence[Path], state_dir: Path | None = None) -> cfg.ConfigOpts:
+    """Read configuration files, with all our options registered; ``state_dir`` goes before theirs.
 
     Raises Invalid naming file, option and what is wrong.
     """
@@ -84,7 +86,16 @@ def load(files: Sequence[Path]) -> cfg.ConfigOpts:
                 raise Invalid(
                     f"Configuration: [{group}] {option.name}: {_reason(error)}"
                 ) from error
+    if state_dir is not None:
+        conf.set_override("state_dir", str(state_dir.resolve()))
+    settle_paths(conf)
     return conf
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """What every command takes that reads the configuration of a service, for ``load``."""
+    command.add_argument("--config-file", type=Path, action="append", default=[], metavar="FILE")
+    command.add_argument("--state-dir", type=Path, metavar="DIR", help="where all state is kept")
 
 
 def for_messaging(conf: cfg.ConfigOpts) -> cfg.ConfigOpts:

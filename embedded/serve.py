@@ -12,12 +12,10 @@ import threading
 from pathlib import Path
 from types import FrameType
 
-from oslo_config import cfg
-
 from drophammer import install
 from drophammer.errors import DrophammerError, Invalid
 from embedded import logs
-from embedded.options import load, unknown
+from embedded.options import add_arguments, load, unknown
 from embedded.service import Embedded
 
 LOG = logging.getLogger(__name__)
@@ -33,8 +31,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="drophammer serve", description="Run Drophammer: API, conductor and network boot."
     )
-    made.add_argument("--config-file", type=Path, action="append", default=[], metavar="FILE")
-    made.add_argument("--state-dir", type=Path, metavar="DIR", help="where all state is kept")
+    add_arguments(made)
     made.add_argument("--listen", metavar="HOST:PORT", help="address of the API")
     made.add_argument("--log-file", type=Path, metavar="FILE", help="log here, not to stderr")
     made.add_argument(
@@ -63,18 +60,15 @@ def main(argv: list[str]) -> int:
     """Run until SIGINT or SIGTERM. 0: stopped cleanly; 1: could not start, and why."""
     arguments = parser().parse_args(argv)
     try:
-        conf = load(arguments.config_file)
+        conf = load(arguments.config_file, arguments.state_dir)
         for name in unknown(arguments.config_file):
             print(f"drophammer serve: {name} is no option and has no effect", file=sys.stderr)
-        if arguments.state_dir is not None:
-            conf.set_override("state_dir", str(arguments.state_dir.resolve()))
         for name in ROLES:
             if arguments.role is not None:
                 conf.set_override(name, name in arguments.role, group="serve")
             if getattr(arguments, f"no_{name}"):
                 conf.set_override(name, False, group="serve")
         install.check()
-        settle_paths(conf)
         # Database, leases and machine data are for nobody else to read.
         os.umask(0o077)
         try:
@@ -104,21 +98,6 @@ def main(argv: list[str]) -> int:
     # Not by returning: Python would wait for threads that are in a call to a machine.
     logging.shutdown()
     os._exit(0)
-
-
-def settle_paths(conf: cfg.ConfigOpts) -> None:
-    """What is kept in the state folder unless it is configured to be elsewhere."""
-    root = Path(conf.state_dir).resolve()
-    for name in ("images", "boot"):
-        conf.set_default(f"{name}_dir", str(root / name), group="netboot")
-    conf.set_default("state_dir", str(root / "netboot"), group="netboot")
-    conf.set_default("root", str(root / "boot-resources"), group="resources")
-    conf.set_default("state_dir", str(root / "import"), group="import")
-    conf.set_default("uploads_dir", str(root / "uploads"), group="import")
-    # As netboot has it: what a symbolic link stands for lies in none of its folders.
-    boot = Path(os.path.abspath(conf.netboot.boot_dir))
-    conf.set_default("deploy_kernel", f"file://{boot / 'vmlinuz'}", group="conductor")
-    conf.set_default("deploy_ramdisk", f"file://{boot / 'initrd'}", group="conductor")
 
 
 def print_table(service: Embedded) -> None:

@@ -23,7 +23,7 @@ from embedded.addresses import listener, split_address
 from embedded.monitor import Monitor
 from embedded.options import for_messaging, for_notifications
 from embedded.place import Listening, Place
-from embedded.statedir import lock_state_dir, make_state_dir
+from embedded.statedir import database_url, lock_state_dir, make_state_dir
 
 if TYPE_CHECKING:
     from embedded.apirole import ApiRole
@@ -91,7 +91,7 @@ class Embedded:
             # One process per sqlite file: two would each take the other's work for lost.
             self._lock = lock_state_dir(state_dir)
         self._store = Store(
-            conf.database.connection or f"sqlite:///{state_dir}/drophammer.sqlite",
+            database_url(conf),
             lease_seconds=conf.conductor.heartbeat_timeout,
         )
         self._store.migrate()

@@ -20,8 +20,7 @@ from drophammer.errors import DrophammerError, Invalid, Unavailable
 from drophammer.services import LOG_LEVELS
 from embedded import beside
 from embedded.addresses import shown
-from embedded.options import load
-from embedded.serve import settle_paths
+from embedded.options import add_arguments
 from netboot.resources.settings import ResourceSettings
 from netboot.services import tgt
 
@@ -45,9 +44,7 @@ def parser() -> argparse.ArgumentParser:
         ("log", _log, "show or change what of a service is logged, until netboot starts anew"),
     ):
         command = commands.add_parser(name, help=what, description=what.capitalize())
-        command.add_argument(
-            "--config-file", type=Path, action="append", default=[], metavar="FILE"
-        )
+        add_arguments(command)
         command.add_argument("--url", help="of the API (default: the configured address)")
         command.set_defaults(run=run)
         if name != "list":
@@ -63,8 +60,7 @@ def parser() -> argparse.ArgumentParser:
         description="Write the file that makes the tgtd of systemd load the iSCSI targets of the "
         "current boot resources when it starts. Needs root.",
     )
-    include.add_argument("--config-file", type=Path, action="append", default=[], metavar="FILE")
-    include.add_argument("--state-dir", type=Path, metavar="DIR")
+    add_arguments(include)
     include.add_argument("--output", type=Path, default=tgt.INCLUDE, metavar="FILE")
     include.set_defaults(run=_include)
     return made
@@ -82,7 +78,7 @@ def main(argv: Sequence[str]) -> int:
 
 class _Api:
     def __init__(self, options: argparse.Namespace) -> None:
-        self._url = (options.url or _configured(options.config_file)).rstrip("/")
+        self._url = (options.url or _configured(options)).rstrip("/")
         user, password = os.environ.get("OS_USERNAME"), os.environ.get("OS_PASSWORD", "")
         self._headers = {"Content-Type": "application/json"}
         if user:
@@ -145,11 +141,7 @@ def _log(options: argparse.Namespace) -> None:
 
 
 def _include(options: argparse.Namespace) -> None:
-    conf = load(beside.files(options.config_file, options.state_dir))
-    if options.state_dir is not None:
-        conf.set_override("state_dir", str(options.state_dir.resolve()))
-    settle_paths(conf)
-    text = tgt.include(ResourceSettings.from_conf(conf).root)
+    text = tgt.include(ResourceSettings.from_conf(beside.configured(options)).root)
     fresh = options.output.with_name(options.output.name + ".new")
     try:
         fresh.write_text(text)
@@ -175,8 +167,8 @@ def _path(service: str, api: _Api) -> str:
     return f"/{quote(host, safe='')}/{quote(name, safe='')}"
 
 
-def _configured(files: Sequence[Path]) -> str:
-    conf = load(beside.files(files))
+def _configured(options: argparse.Namespace) -> str:
+    conf = beside.configured(options)
     return f"http://{shown(conf.api.host_ip)}:{conf.api.port}"
 
 

@@ -1,4 +1,4 @@
-"""The state folder: made for us alone, and used by one process at a time."""
+"""The state folder: what lies in it, made for us alone, and used by one process at a time."""
 
 from __future__ import annotations
 
@@ -7,9 +7,31 @@ import os
 from pathlib import Path
 from typing import IO
 
+from oslo_config import cfg
+
 from drophammer.errors import Invalid
 
 LOCK = "lock"
+
+
+def settle_paths(conf: cfg.ConfigOpts) -> None:
+    """What is kept in the state folder unless it is configured to be elsewhere."""
+    root = Path(conf.state_dir).resolve()
+    for name in ("images", "boot"):
+        conf.set_default(f"{name}_dir", str(root / name), group="netboot")
+    conf.set_default("state_dir", str(root / "netboot"), group="netboot")
+    conf.set_default("root", str(root / "boot-resources"), group="resources")
+    conf.set_default("state_dir", str(root / "import"), group="import")
+    conf.set_default("uploads_dir", str(root / "uploads"), group="import")
+    # As netboot has it: what a symbolic link stands for lies in none of its folders.
+    boot = Path(os.path.abspath(conf.netboot.boot_dir))
+    conf.set_default("deploy_kernel", f"file://{boot / 'vmlinuz'}", group="conductor")
+    conf.set_default("deploy_ramdisk", f"file://{boot / 'initrd'}", group="conductor")
+
+
+def database_url(conf: cfg.ConfigOpts) -> str:
+    """The configured database, or the file in the state folder."""
+    return str(conf.database.connection or f"sqlite:///{conf.state_dir}/drophammer.sqlite")
 
 
 def lock_state_dir(path: Path) -> IO[str]:

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from conductor.drivers.base import Deploy, StepFunction
-from conductor.outcomes import Again, Outcome
-from conductor.steps.power import POLL_SECONDS, reach, switch
+from conductor.outcomes import Outcome
+from conductor.steps.power import restart
 from drophammer.bootspec import check_file_url, check_root_url
 from drophammer.errors import Invalid
 from drophammer.model import Node, Step
@@ -67,13 +67,4 @@ class RamdiskDeploy(Deploy):
 
 def boot_instance(task: Task, step: Step) -> Outcome:
     """Off, the instance's files offered to the machine's every boot, on."""
-    stage = step.cursor.get("stage", "off")
-    if stage == "off":
-        if not reach(task, step, "off"):
-            return Again(POLL_SECONDS)
-        task.note(step, stage="prepare")
-        stage = "prepare"
-    if stage == "prepare":
-        task.driver.boot.prepare_instance(task)
-        task.note(step, stage="on")
-    return switch(task, step, "on")
+    return restart(task, step, lambda: task.driver.boot.prepare_instance(task))

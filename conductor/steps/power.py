@@ -74,6 +74,20 @@ def switch(
     return Done(values=values, along=_is(task, wanted) if values else None)
 
 
+def restart(task: Task, step: Step, prepare: Callable[[], None]) -> Done | Again:
+    """Off, ``prepare`` what the machine is to find, on; whoever takes it up goes on from there."""
+    stage = step.cursor.get("stage", "off")
+    if stage == "off":
+        if not reach(task, step, "off"):
+            return Again(POLL_SECONDS)
+        task.note(step, stage="prepare")
+        stage = "prepare"
+    if stage == "prepare":
+        prepare()
+        task.note(step, stage="on")
+    return switch(task, step, "on")
+
+
 def reach(
     task: Task, step: Step, wanted: str, *, action: str | None = None, seconds: float | None = None
 ) -> bool:

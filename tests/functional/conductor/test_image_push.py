@@ -75,6 +75,12 @@ def test_a_server_that_refuses_or_is_away_is_named(server: str, tmp_path: Path) 
         imagepush.fetch(HERE, {**info, "image_source": "http://127.0.0.1:9/x"}, tmp_path / "image")
 
 
+def test_a_disk_of_the_conductor_that_is_full_is_said(server: str, tmp_path: Path) -> None:
+    info = {"image_source": f"{server}/image", "image_checksum": "0" * 32}
+    with pytest.raises(Unavailable, match="kept in /dev: No space left on device. Make room"):
+        imagepush.fetch(HERE, info, Path("/dev/full"))
+
+
 @needs_qemu
 @pytest.mark.parametrize("kind", ["raw", "qcow2"])
 def test_what_was_on_the_target_is_overwritten_bit_by_bit(tmp_path: Path, kind: str) -> None:

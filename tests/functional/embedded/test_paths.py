@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from embedded.options import load
-from embedded.serve import settle_paths
 from netboot.settings import Settings
 
 
@@ -17,7 +16,6 @@ def test_the_ramdisk_lies_where_netboot_may_take_it_from_behind_a_link_too(tmp_p
         f"[DEFAULT]\nstate_dir = {tmp_path}/state\n[netboot]\nboot_dir = {tmp_path}/boot\n"
     )
     conf = load([config])
-    settle_paths(conf)
     (root,) = Settings.from_conf(conf).kernel_roots()
     assert conf.conductor.deploy_kernel == f"file://{root}/vmlinuz"
     assert conf.conductor.deploy_ramdisk == f"file://{root}/initrd"
