@@ -6,7 +6,7 @@ Bringing them up to date never fails the work during which it happens.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, insert, select, update
@@ -27,25 +27,64 @@ _OURS = frozenset({"node_id", "created_at", "updated_at"})
 _Table = type[BiosSetting] | type[FirmwareComponent]
 
 
+Rows = dict[str, dict[str, Any]]
+"""By name: what is known of a setting or a component."""
+
+
 def refresh(task: Task, kinds: Iterable[str] = KINDS) -> None:
     """Read again what of ``kinds`` the node's interfaces can tell, and write what is different."""
-    for kind in kinds:
-        try:
-            interface = task.driver.interface(kind)
-            if isinstance(interface, Bios):
-                _store(task, BiosSetting, "name", interface.settings(task.node))
-            elif isinstance(interface, Firmware):
-                found = interface.components(task.node)
-                _store(task, FirmwareComponent, "component", found)
-        except Unsupported:
-            continue
-        except LeaseLost:
-            raise
-        except DrophammerError as error:
-            _tell(task, f"The {kind} interface could not be read: {error.message}")
-        except Exception:
-            LOG.exception("node %s: reading its %s interface failed", task.node.uuid, kind)
-            _tell(task, f"The {kind} interface could not be read; the log has the details.")
+    try:
+        write = news(task, kinds)
+        if write is not None:
+            with task.box.store.write() as session:
+                task.write(session, {})
+                write(session)
+    except SQLAlchemyError:
+        # The step that this comes after is done and not journalled yet.
+        LOG.exception("node %s: its caches could not be written", task.node.uuid)
+        _tell(task, "What was read of the hardware could not be kept; the log has the details.")
+
+
+def news(task: Task, kinds: Iterable[str] = KINDS) -> Callable[[Session], None] | None:
+    """Read it, and what is to be written in a transaction that has the lease; None: nothing."""
+    found = [(table, key, rows) for kind in kinds for table, key, rows in _read(task, kind)]
+    if not found:
+        return None
+    with task.box.store.read() as session:
+        old = [_stored(task, session, table, key) for table, key, _ in found]
+    changed = [
+        (table, key, before, after)
+        for (table, key, rows), before in zip(found, old, strict=True)
+        if (after := _kept(table, rows, before)) != before
+    ]
+    if not changed:
+        return None
+
+    def write(session: Session) -> None:
+        for change in changed:
+            _write(task, session, *change)
+
+    return write
+
+
+def _read(task: Task, kind: str) -> Iterator[tuple[_Table, str, Rows]]:
+    """What the interface tells, if it can be asked; that it cannot is told, and no more."""
+    try:
+        interface = task.driver.interface(kind)
+        if isinstance(interface, Bios):
+            yield BiosSetting, "name", _rows(BiosSetting, "name", interface.settings(task.node))
+        elif isinstance(interface, Firmware):
+            found = interface.components(task.node)
+            yield FirmwareComponent, "component", _rows(FirmwareComponent, "component", found)
+    except Unsupported:
+        return
+    except LeaseLost:
+        raise
+    except DrophammerError as error:
+        _tell(task, f"The {kind} interface could not be read: {error.message}")
+    except Exception:
+        LOG.exception("node %s: reading its %s interface failed", task.node.uuid, kind)
+        _tell(task, f"The {kind} interface could not be read; the log has the details.")
 
 
 def _tell(task: Task, text: str) -> None:
@@ -58,23 +97,36 @@ def _tell(task: Task, text: str) -> None:
         LOG.exception("node %s: could not be told: %s", task.node.uuid, text)
 
 
-def _store(task: Task, table: _Table, key: str, found: Sequence[dict[str, Any]]) -> None:
-    """Make the node's rows of ``table`` what was found; nothing is written when they are that."""
-    columns = [column.name for column in table.__table__.columns if column.name not in _OURS]
-    new = {str(item[key]): {name: item.get(name) for name in columns} for item in found}
-    with task.box.store.read() as session:
-        rows = session.scalars(select(table).where(table.node_id == task.node.id)).all()
-    old = {str(getattr(row, key)): {name: getattr(row, name) for name in columns} for row in rows}
-    if table is FirmwareComponent:
-        for name, values in new.items():
-            first = old.get(name, {}).get("initial_version")
-            values["initial_version"] = (
-                first or values["initial_version"] or values["current_version"] or ""
-            )
-    if new != old:
-        with task.box.store.write() as session:
-            task.write(session, {})
-            _write(task, session, table, key, old, new)
+def _columns(table: _Table) -> list[str]:
+    return [column.name for column in table.__table__.columns if column.name not in _OURS]
+
+
+def _rows(table: _Table, key: str, found: Iterable[dict[str, Any]]) -> Rows:
+    return {str(item[key]): {name: item.get(name) for name in _columns(table)} for item in found}
+
+
+def _stored(task: Task, session: Session, table: _Table, key: str) -> Rows:
+    stored = session.scalars(select(table).where(table.node_id == task.node.id)).all()
+    return {
+        str(getattr(row, key)): {name: getattr(row, name) for name in _columns(table)}
+        for row in stored
+    }
+
+
+def _kept(table: _Table, new: Rows, old: Rows) -> Rows:
+    """What was found, with the version that a component had first of all."""
+    if table is not FirmwareComponent:
+        return new
+    return {
+        name: {
+            **values,
+            "initial_version": old.get(name, {}).get("initial_version")
+            or values["initial_version"]
+            or values["current_version"]
+            or "",
+        }
+        for name, values in new.items()
+    }
 
 
 def _write(
@@ -82,8 +134,8 @@ def _write(
     session: Session,
     table: _Table,
     key: str,
-    old: dict[str, dict[str, Any]],
-    new: dict[str, dict[str, Any]],
+    old: Rows,
+    new: Rows,
 ) -> None:
     node_id, now, column = task.node.id, task.now(), table.__table__.columns[key]
     gone = [name for name in old if name not in new]

@@ -106,7 +106,7 @@ def end(task: Task, *, hands_off: bool = False) -> None:
     clean = not _went_wrong(step)
     told = report.outcome(task, arrived, values, clean=clean, aborted=aborted)
     ended = operations.ABORTED if aborted else operations.FAILED
-    task.end(event, ended, values, readable(f"{operation.error} {told}"))
+    task.end([event] if event else [], ended, values, readable(f"{operation.error} {told}"))
 
 
 def _begin_end(

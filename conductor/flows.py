@@ -9,19 +9,26 @@ before is in its cursor.
 
 from __future__ import annotations
 
+import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from conductor import caches, failures, guard, report, rescuing
 from conductor.drivers.base import StepFunction
-from conductor.outcomes import Again, Done, Hold, Outcome, Wait
+from conductor.outcomes import Again, Hold, Outcome, Wait
 from conductor.plans import FLOWS, left_instance
 from conductor.report import step_name
 from conductor.stepplan import RESERVED, TEMPLATE, USER
-from conductor.steps import CONDUCTOR_STEPS, RESERVED_STEPS, agent_step, runs_on_agent
-from conductor.task import Task
+from conductor.steps import (
+    CONDUCTOR_STEPS,
+    ENDS_AT_ONCE,
+    RESERVED_STEPS,
+    agent_step,
+    runs_on_agent,
+)
+from conductor.task import Ended, Task, values_of
 from conductor.wish import own
 from conductor.workers import RETRY_SECONDS, Workers
 from drophammer import operations, outage, states, trace
@@ -120,7 +127,7 @@ class Runner:
             return False
         step = task.step()
         if step is None:
-            _finish(task, None, Done())
+            _finish(task)
             return False
         if task.operation.abort_requested and _may_end_at(step):
             return _abort(task, step)
@@ -158,10 +165,21 @@ class Runner:
             return False
         if step.interface in caches.KINDS:
             caches.refresh(task, (step.interface,))
-        if task.advance(step, outcome):
+        ended = [(step, outcome), *_at_once(task, step)]
+        if task.advance(ended):
             return True
-        _finish(task, step, outcome)
+        _finish(task, ended)
         return False
+
+
+def _at_once(task: Task, step: Step) -> list[Ended]:
+    """The step behind ``step`` too, when it is done with no more than journalling that."""
+    following = task.following(step)
+    if following is None or task.operation.abort_requested or following.interface != "conductor":
+        return []
+    ends = ENDS_AT_ONCE.get(following.step)
+    done = None if ends is None else ends(task, following)
+    return [] if done is None else [(following, done)]
 
 
 def _abort(task: Task, step: Step) -> bool:
@@ -201,20 +219,20 @@ def _may_end_at(step: Step) -> bool:
     return step.state == operations.PENDING or step.abortable or step.interface == "conductor"
 
 
-def _finish(task: Task, step: Step | None, done: Done) -> None:
-    between = "resume" if task.node.provision_state in states.WAITING else done.event
-    if between is not None:
-        task.fire(between)
+def _finish(task: Task, ended: Sequence[Ended] = ()) -> None:
     flow = FLOWS[task.operation.flow]
-    event = flow.done
-    if task.node.provision_state == states.CLEANING and task.node.retired:
-        event = "manage"
-    values = dict(done.values)
+    events = task.events(ended)
+    state = functools.reduce(states.next_state, events, task.node.provision_state)
+    if state == states.CLEANING and task.node.retired:
+        events.append("manage")
+    elif flow.done is not None:
+        events.append(flow.done)
+    values = values_of(ended)
     if flow.history == "rescue":
         values |= rescuing.without_password(task.node)
     error = task.operation.error
     if error is not None:
-        told = report.outcome(task, report.after(task.node, event), values, aborted=True)
+        arrived = functools.reduce(states.next_state, events, task.node.provision_state)
+        told = report.outcome(task, arrived, values, aborted=True)
         error = readable(f"{error} {told}")
-    last = None if step is None else (step, done)
-    task.end(event, operations.ABORTED if error else operations.DONE, values, error, last)
+    task.end(events, operations.ABORTED if error else operations.DONE, values, error, ended)

@@ -8,6 +8,8 @@ the node is given back, the release of the lease.
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
@@ -17,10 +19,21 @@ from conductor import entries, metrics, report
 from conductor.journal import Journal
 from conductor.outcomes import Done
 from conductor.toolbox import Toolbox
-from conductor.transitions import WORKING_SECONDS, deadline, shown, transition
+from conductor.transitions import WORKING_SECONDS, Place, deadline, shown, transition
 from drophammer import operations, states
 from drophammer.model import Agent, Operation, Step
 from drophammer.store import CLEAN_UP_SECONDS
+
+Ended = tuple[Step, Done]
+"""A step that is done, and its answer, which nobody has journalled yet."""
+
+
+@dataclass(frozen=True)
+class Move:
+    """An event of the state machine, and the columns of the node that it changes."""
+
+    event: str
+    values: dict[str, Any]
 
 
 class Task(Journal):
@@ -64,9 +77,8 @@ class Task(Journal):
         """Write what an operation begins with: the change of state, the first step shown."""
         change = values
         if event is not None:
-            change = self._transition(
-                session, event, {**values, "target_power_state": None}, target=target
-            )
+            (move,) = self._moves(session, [event], values, target=target)
+            change = {"target_power_state": None, **values, **move.values}
         else:
             # A reboot may take the operator's own time-out twice: off, and on again.
             patience = 2 * float(self.operation.request.get("timeout") or 0)
@@ -91,32 +103,33 @@ class Task(Journal):
         step.state, step.started_at = operations.RUNNING, now
         self.know(values)
 
-    def advance(self, step: Step, done: Done) -> bool:
-        """Journal that ``step`` is done and that the next one has begun, in one transaction.
+    def following(self, step: Step) -> Step | None:
+        """The step that is planned right behind ``step``."""
+        return self._at(step.position + 1)
+
+    def advance(self, ended: Sequence[Ended]) -> bool:
+        """Journal that steps are done and that the next one has begun, in one transaction.
 
         False, and nothing is written, when there is no next one: ``end`` does it then.
         """
-        position = step.position + 1
+        position = ended[-1][0].position + 1
         following = self._at(position)
         if following is None:
             return False
         now = self.now()
         starts = not self.operation.abort_requested
-        change = dict(done.values)
-        event = "resume" if self.node.provision_state in states.WAITING else done.event
+        change = values_of(ended)
         with self.box.store.write() as session:
-            if event is not None:
-                change = self._transition(session, event, change)
-            elif self.node.provision_state in states.WORKING:
+            moves = self._moves(session, self.events(ended), change)
+            if not moves and self.node.provision_state in states.WORKING:
                 # It is one step that may hang, not a long list of them.
                 change["deadline"] = self._deadline(self.node.provision_state)
+            change |= _merged(moves)
             if starts:
                 state = change.get("provision_state", self.node.provision_state)
                 change |= shown(state, following)
             self.write(session, change)
-            if done.along is not None:
-                done.along(session)
-            journal = [(step, _done(done.result, now))]
+            journal = self._journalled(session, ended, now)
             if starts:
                 journal.append((following, _begun(now)))
                 self._tell_step(session, following)
@@ -131,14 +144,18 @@ class Task(Journal):
                     **dict.fromkeys(operations.PROGRESS),
                 },
             )
-        metrics.step_ended(step, operations.DONE, now)
         self.operation.position = position
         if starts:
             following.state, following.started_at = operations.RUNNING, now
-        self.know(change)
-        if event is not None:
-            self.log(event)
+        self._arrived(change, moves, ended, now)
         return True
+
+    def events(self, ended: Sequence[Ended]) -> list[str]:
+        """Where steps that are done take the node; one that waits goes on, whatever it was for."""
+        found = [done.event for _, done in ended]
+        if self.node.provision_state in states.WAITING:
+            found[:1] = ["resume"]
+        return [event for event in found if event is not None]
 
     def give_way(self, step: Step, error: str, specs: list[operations.StepSpec]) -> None:
         """Stop at ``step`` because of ``error`` and take the way back that ``specs`` is.
@@ -163,11 +180,10 @@ class Task(Journal):
     def fire(self, event: str) -> None:
         """Take the node along ``event`` and keep it."""
         with self.box.store.write() as session:
-            change = self._transition(session, event, {})
-            self.write(session, change)
+            moves = self._moves(session, [event], {})
+            self.write(session, _merged(moves))
             operations.set_values(session, self.operation.id, {"state": operations.RUNNING})
-        self.know(change)
-        self.log(event)
+        self._arrived(_merged(moves), moves)
 
     def wait(self) -> bool:
         """Give the node back until its ramdisk speaks, if it has not spoken meanwhile.
@@ -186,13 +202,11 @@ class Task(Journal):
                 return False
             waiting = state if state in states.WAITING else states.next_state(state, "wait")
             change = {"deadline": self._deadline(waiting)}
-            if state != waiting:
-                change |= self._transition(session, "wait", change)
+            moves = self._moves(session, [] if state == waiting else ["wait"], change)
+            change |= _merged(moves)
             operations.set_values(session, self.operation.id, {"state": operations.WAITING})
             self.box.store.release(session, self.lease, {**change, "updated_at": self.now()})
-        self.know(change)
-        if state != waiting:
-            self.log("wait")
+        self._arrived(change, moves)
         return True
 
     def hold(self, step: Step) -> None:
@@ -200,14 +214,12 @@ class Task(Journal):
         change: dict[str, Any] = {"deadline": None}
         holding = self.node.provision_state in states.HOLDING
         with self.box.store.write() as session:
-            if not holding:
-                change = self._transition(session, "hold", change)
+            moves = self._moves(session, [] if holding else ["hold"], change)
+            change |= _merged(moves)
             self.journal_note(session, step, held=True)
             operations.set_values(session, self.operation.id, {"state": operations.WAITING})
             self.box.store.release(session, self.lease, {**change, "updated_at": self.now()})
-        self.know(change)
-        if not holding:
-            self.log("hold")
+        self._arrived(change, moves)
 
     def begin_end(self, state: str, step: Step | None, error: str) -> None:
         """Journal that it ends badly, at ``step`` and because of ``error``; one transaction.
@@ -231,15 +243,15 @@ class Task(Journal):
 
     def end(
         self,
-        event: str | None,
+        events: Sequence[str],
         state: str,
         values: dict[str, Any],
         error: str | None,
-        last: tuple[Step, Done] | None = None,
+        last: Sequence[Ended] = (),
     ) -> None:
-        """Finish the operation as ``state``, fire ``event`` and give the node back, in one go.
+        """Finish the operation as ``state``, fire ``events`` and give the node back, in one go.
 
-        ``last`` is the step that was done last, and its answer, if that is not journalled yet.
+        ``last`` are the steps that were done last, if that is not journalled yet.
         """
         now = self.now()
         with self.box.store.write() as session:
@@ -251,33 +263,29 @@ class Task(Journal):
                 "service_step": {},
                 **values,
             }
-            if event is not None:
-                change |= self._transition(session, event, change)
+            moves = self._moves(session, events, change)
+            change |= _merged(moves)
             state_after = change.get("provision_state", self.node.provision_state)
             told = report.account(self.operation, state_after, now)
             if error is not None:
                 change["last_error"] = error
                 self.tell(session, "error", error, told)
-            position = self.operation.position
-            if last is not None:
-                step, done = last
-                operations.set_step(session, step, _done(done.result, now))
-                if done.along is not None:
-                    done.along(session)
-                position += 1
+            # First, as everywhere: two that take rows in different orders wait for each other.
+            self.box.store.release(session, self.lease, {**change, "updated_at": now})
+            if last:
+                operations.set_steps(session, self._journalled(session, last, now))
             operations.set_values(
                 session,
                 self.operation.id,
                 {
                     "state": state,
                     "error": error,
-                    "position": position,
+                    "position": self.operation.position + len(last),
                     "updated_at": now,
                     "finished_at": now,
                     **dict.fromkeys(operations.PROGRESS),
                 },
             )
-            self.box.store.release(session, self.lease, {**change, "updated_at": now})
             text = error or report.success(told)
             target = change.get("target_provision_state", self.node.target_provision_state)
             entries.add(
@@ -290,23 +298,66 @@ class Task(Journal):
                 target=target,
                 error=error is not None,
             )
-        self.know(change)
         self.operation.state = state
-        if last is not None:
-            metrics.step_ended(last[0], operations.DONE, now)
-        if event is not None:
-            self.log(event)
+        self._arrived(change, moves, last, now)
 
     # Details
 
-    def _transition(
-        self, session: Session, event: str, values: dict[str, Any], *, target: str | None = None
-    ) -> dict[str, Any]:
-        change = {**values, **transition(self.node, event, self.now(), target)}
-        if "deadline" not in values:
-            change["deadline"] = self._deadline(change["provision_state"])
-        tell_transition(self, session, event, change["provision_state"])
-        return change
+    def _moves(
+        self,
+        session: Session,
+        events: Sequence[str],
+        values: dict[str, Any],
+        *,
+        target: str | None = None,
+    ) -> list[Move]:
+        """Tell of each of ``events`` and what it changes, one after the other.
+
+        Where it leads has a deadline of its own, unless ``values`` have one.
+        """
+        moves: list[Move] = []
+        at = Place(self.node.provision_state, self.node.target_provision_state)
+        for event in events:
+            change = transition(at, event, self.now(), target)
+            tell_transition(self, session, event, change["provision_state"], at.provision_state)
+            at = Place(change["provision_state"], change["target_provision_state"])
+            if "deadline" not in values:
+                change["deadline"] = self._deadline(at.provision_state)
+            moves.append(Move(event, change))
+        return moves
+
+    def _journalled(
+        self, session: Session, ended: Sequence[Ended], now: datetime.datetime
+    ) -> list[tuple[Step, dict[str, Any]]]:
+        """Write what goes along with steps that are done; what the journal is to say of them."""
+        journal = []
+        for step, done in ended:
+            told = _done(done.result, now)
+            if step.state == operations.PENDING:
+                self._tell_step(session, step)
+                told |= {"started_at": now}
+            if done.along is not None:
+                done.along(session)
+            journal.append((step, told))
+        return journal
+
+    def _arrived(
+        self,
+        change: dict[str, Any],
+        moves: Sequence[Move],
+        ended: Sequence[Ended] = (),
+        now: datetime.datetime | None = None,
+    ) -> None:
+        """Take over, log and announce what has been written."""
+        for step, _ in ended:
+            step.started_at = step.started_at or now
+            metrics.step_ended(step, operations.DONE, now or self.now())
+        for move in moves[:-1]:
+            self.know(move.values)
+            self.log(move.event)
+        self.know(change)
+        if moves:
+            self.log(moves[-1].event)
 
     def _deadline(self, state: str) -> datetime.datetime | None:
         # An inspecting ramdisk speaks once: its beats are no reason to wait any longer.
@@ -317,10 +368,22 @@ class Task(Journal):
         self.tell(session, "step", f"{step.interface}.{step.step}", {"step": step.step})
 
 
-def tell_transition(task: Task, session: Session, event: str, state: str) -> None:
-    """The event for people that belongs to a change of state."""
-    old = task.node.provision_state
+def tell_transition(
+    task: Task, session: Session, event: str, state: str, old: str | None = None
+) -> None:
+    """The event for people that belongs to a change of state, from the node's or ``old``."""
+    old = old or task.node.provision_state
     task.tell(session, "state", f"{old} -> {state}", {"from": old, "to": state, "event": event})
+
+
+def values_of(ended: Sequence[Ended]) -> dict[str, Any]:
+    """The node's columns that came of steps that are done."""
+    return {name: value for _, done in ended for name, value in done.values.items()}
+
+
+def _merged(moves: Sequence[Move]) -> dict[str, Any]:
+    """The node's columns when all of it has happened."""
+    return {name: value for move in moves for name, value in move.values.items()}
 
 
 def _begun(now: datetime.datetime) -> dict[str, Any]:

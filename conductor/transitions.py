@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from conductor.settings import Settings
 from drophammer import states
-from drophammer.model import Node, Step
+from drophammer.model import Step
 
 # A worker that is alive renews its lease for ever; a step that hangs is ended by this.
 WORKING_SECONDS = 1800.0
@@ -23,8 +24,26 @@ _SHOWN_IN = {
 }
 
 
+class Standing(Protocol):
+    """Where a node stands in the state machine: a node, or a ``Place`` on the way."""
+
+    @property
+    def provision_state(self) -> str: ...
+
+    @property
+    def target_provision_state(self) -> str | None: ...
+
+
+@dataclass(frozen=True)
+class Place:
+    """A state that a node passes, and what it seeks there."""
+
+    provision_state: str
+    target_provision_state: str | None
+
+
 def transition(
-    node: Node, event: str, now: datetime.datetime, target: str | None = None
+    node: Standing, event: str, now: datetime.datetime, target: str | None = None
 ) -> dict[str, Any]:
     """The columns that change when ``event`` takes ``node`` along (contract: fsm, section 3)."""
     state = states.next_state(node.provision_state, event)

@@ -8,12 +8,12 @@ from sqlalchemy import literal, select, union_all, update
 from sqlalchemy.orm import Session
 
 from drophammer import allocations, vifs
-from drophammer.model import Port, Portgroup, Step
+from drophammer.model import Port, Portgroup
 
 if TYPE_CHECKING:
     from conductor.task import Task
 
-_GONE: dict[str, Any] = {
+GONE: dict[str, Any] = {
     "instance_info": {},
     "instance_uuid": None,
     "instance_name": None,
@@ -21,20 +21,22 @@ _GONE: dict[str, Any] = {
 }
 
 
-def forget_instance(task: Task, step: Step | None = None) -> None:
+def forget_instance(task: Task) -> None:
     """Clear what the instance left on the node; its networks and its allocation are free again.
 
-    ``step`` finds ``cleared`` in its cursor then. Doing it again does nothing.
+    Doing it again does nothing.
     """
-    allocation = task.node.allocation_uuid
     with task.box.store.write() as session:
-        task.write(session, _GONE)
-        if allocation is not None:
-            allocations.destroy(session, allocation)
-        _detach_vifs(session, task.node.id)
-        if step is not None:
-            task.journal_note(session, step, cleared=True)
-    task.know(_GONE)
+        task.write(session, GONE)
+        free(task, session)
+    task.know(GONE)
+
+
+def free(task: Task, session: Session) -> None:
+    """Free networks and allocation, in the caller's transaction; it writes ``GONE`` as well."""
+    if task.node.allocation_uuid is not None:
+        allocations.destroy(session, task.node.allocation_uuid)
+    _detach_vifs(session, task.node.id)
 
 
 def _detach_vifs(session: Session, node_id: int) -> None:

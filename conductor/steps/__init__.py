@@ -21,7 +21,12 @@ from conductor.steps import (
 from conductor.steps.agentsteps import agent_step, runs_on_agent
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from conductor.drivers.base import StepFunction
+    from conductor.outcomes import Done
+    from conductor.task import Task
+    from drophammer.model import Step
 
 CONDUCTOR_STEPS: dict[str, StepFunction] = {
     "verify_power": power.verify_power,
@@ -45,6 +50,12 @@ CONDUCTOR_STEPS: dict[str, StepFunction] = {
     "boot_volume": volume.boot_volume,
 }
 
+ENDS_AT_ONCE: dict[str, Callable[[Task, Step], Done | None]] = {
+    "begin_cleaning": instance.cleaning_begins,
+}
+"""Steps that do nothing but decide, asked when the one before them is done: both are journalled
+in one transaction then. None: the step is to be visited."""
+
 RESERVED_STEPS: dict[str, StepFunction] = {
     "power_on": reserved.power_on,
     "power_off": reserved.power_off,
@@ -53,4 +64,4 @@ RESERVED_STEPS: dict[str, StepFunction] = {
     "wait": reserved.wait,
 }
 
-__all__ = ["CONDUCTOR_STEPS", "RESERVED_STEPS", "agent_step", "runs_on_agent"]
+__all__ = ["CONDUCTOR_STEPS", "ENDS_AT_ONCE", "RESERVED_STEPS", "agent_step", "runs_on_agent"]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from sqlalchemy.orm import Session
+
 from conductor import images, undeploy
-from conductor.outcomes import Done, Outcome
-from conductor.steps.power import switch
+from conductor.outcomes import Again, Done, Outcome
+from conductor.steps.power import switch, was_sent
 from conductor.steps.ramdisk import leave_ramdisk
 from drophammer import states
 from drophammer.errors import DrophammerError, ImageError, LeaseLost, Unavailable
@@ -39,12 +42,20 @@ def check_image(task: Task, step: Step) -> Outcome:
 
 def tear_down_instance(task: Task, step: Step) -> Outcome:
     """Machine off, and everything that belonged to the deployed system forgotten."""
-    if "cleared" not in step.cursor:
+    if not was_sent(step, "off"):
         if task.node.console_enabled:
             _stop_console(task)
         task.driver.boot.clean_up(task)
-        undeploy.forget_instance(task, step)
-    return switch(task, step, "off")
+    outcome = switch(task, step, "off")
+    if isinstance(outcome, Again):
+        return outcome
+
+    def along(session: Session) -> None:
+        undeploy.free(task, session)
+        if outcome.along is not None:
+            outcome.along(session)
+
+    return replace(outcome, values={**outcome.values, **undeploy.GONE}, along=along)
 
 
 def _stop_console(task: Task) -> None:
@@ -64,13 +75,27 @@ def begin_cleaning(task: Task, step: Step) -> Outcome:
     """From "deleting" to "cleaning": the system is gone, its traces follow."""
     if task.node.provision_state == states.CLEANING:
         return Done()  # That was written when this process's predecessor died.
-    if task.driver.deploy.uses_agent and task.steps_behind(step):
-        try:
-            task.driver.boot.validate(task.node)
-        except DrophammerError:
-            task.fire("clean")  # It is cleaning that failed: the system is given up.
-            raise
+    refusal = _no_cleaning(task, step)
+    if refusal is not None:
+        task.fire("clean")  # It is cleaning that failed: the system is given up.
+        raise refusal
     return Done(event="clean")
+
+
+def cleaning_begins(task: Task, step: Step) -> Done | None:
+    """The same when nothing stands in its way."""
+    return Done(event="clean") if _no_cleaning(task, step) is None else None
+
+
+def _no_cleaning(task: Task, step: Step) -> DrophammerError | None:
+    # What the instance had chosen has no say in it, forgotten or not.
+    driver = task.driver.without_instance()
+    if driver.deploy.uses_agent and task.steps_behind(step):
+        try:
+            driver.boot.validate(driver.node)
+        except DrophammerError as error:
+            return error
+    return None
 
 
 def adopt_instance(task: Task, step: Step) -> Outcome:

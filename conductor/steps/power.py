@@ -28,13 +28,14 @@ _WANTED = {"on": states.POWER_ON, "off": states.POWER_OFF}
 def verify_power(task: Task, step: Step) -> Outcome:
     """Ask the power controller for the power state: does it answer, are the credentials right?"""
     state = task.driver.power.state(task.node)
-    caches.refresh(task)
-    text = f"the controller answers: {state}"
-    return Done(
-        {"power_state": state},
-        values={"power_state": state},
-        along=lambda session: task.tell(session, "power", text),
-    )
+    news = caches.news(task)
+
+    def along(session: Session) -> None:
+        if news is not None:
+            news(session)
+        task.tell(session, "power", f"the controller answers: {state}")
+
+    return Done({"power_state": state}, values={"power_state": state}, along=along)
 
 
 def change_power(task: Task, step: Step) -> Outcome:
@@ -103,6 +104,11 @@ def reach(
     return values is not None
 
 
+def was_sent(step: Step, wanted: str) -> bool:
+    """Whether a command to bring the machine to ``wanted`` was sent by now, by whomever."""
+    return f"{wanted}_sent" in step.cursor
+
+
 def _reached(
     task: Task, step: Step, wanted: str, action: str | None, seconds: float | None
 ) -> dict[str, Any] | None:
@@ -114,7 +120,7 @@ def _reached(
     except DrophammerError:
         announce.power(task, _WANTED[wanted], ERROR)
         raise
-    if values and f"{wanted}_sent" in step.cursor:
+    if values and was_sent(step, wanted):
         announce.power(task, _WANTED[wanted], END)
     return values
 
@@ -129,7 +135,7 @@ def _pursued(
     sent = step.cursor.get(f"{wanted}_sent") if ours else None
     limit = seconds if seconds is not None else task.box.settings.power_timeout
     waited = _seconds_since(task, sent)
-    actual = _ask(task, patient=f"{wanted}_sent" in step.cursor and waited <= limit)
+    actual = _ask(task, patient=was_sent(step, wanted) and waited <= limit)
     again = _seconds_since(task, step.cursor.get(f"{wanted}_last")) > RESEND_SECONDS
     if actual != state and (sent is None or again):
         # Noted first: whether a command arrived that was answered by silence, or whose

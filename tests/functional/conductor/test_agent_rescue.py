@@ -144,7 +144,7 @@ def test_a_password_that_was_given_before_a_crash_is_not_asked_for_again(
         row.url, row.token, row.version = "http://127.0.0.1:9", agent.token, "1"
     boot = task.step()
     assert boot is not None
-    assert task.advance(boot, Done())
+    assert task.advance([(boot, Done())])
     finalize = task.step()
     assert finalize is not None
     task.note(finalize, told=True)

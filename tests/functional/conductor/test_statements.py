@@ -35,7 +35,23 @@ def counted(scene: Any) -> list[str]:
     return statements
 
 
-def test_a_stage_costs_few_statements(scene: Any, counted: list[str]) -> None:
+@pytest.fixture
+def committed(scene: Any) -> list[str]:
+    """The threads of the conductor that have committed, one by one."""
+    threads: list[str] = []
+
+    def note(conn: Any) -> None:
+        name = threading.current_thread().name
+        if name.startswith(("worker", "bus-")):
+            threads.append(name)
+
+    event.listen(scene.store.engine, "commit", note)
+    return threads
+
+
+def test_a_stage_costs_few_statements(
+    scene: Any, counted: list[str], committed: list[str]
+) -> None:
     scene.start(heartbeat_interval=1000, sweep_interval=1000)
     node_id = scene.node("enroll")
     for verb, state in (
@@ -47,11 +63,14 @@ def test_a_stage_costs_few_statements(scene: Any, counted: list[str]) -> None:
         ("deleted", "available"),
     ):
         counted.clear()
+        committed.clear()
         scene.provision(node_id, verb)
         scene.until(
             node_id, lambda n, state=state: n.provision_state == state and n.operation_id is None
         )
         assert len(counted) <= STAGE * STAGES[verb], "\n".join([verb, *counted])
+        # Begun, ended, and of "deleted" also: the machine told to go off, its disks' turn.
+        assert len(committed) <= (4 if verb == "deleted" else 2), verb
 
 
 def test_switching_the_power_costs_few_statements(scene: Any, counted: list[str]) -> None:

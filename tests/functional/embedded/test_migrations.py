@@ -61,6 +61,8 @@ def test_a_migration_killed_between_any_two_statements_is_run_again_and_ends_rig
     assert shape(url) == whole
 
 
+# A process for each statement: minutes where the machine has much else to do.
+@pytest.mark.timeout(600)
 def test_rows_outlive_a_migration_that_is_killed_at_every_statement(
     url: str, wanted: tuple[int, Shape]
 ) -> None:
