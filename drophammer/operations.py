@@ -71,6 +71,19 @@ class StepSpec:
     destroys: str = ""
     origin: str = ""
 
+    @classmethod
+    def of(cls, step: Step) -> StepSpec:
+        """What the journal knows of a step that was planned."""
+        return cls(
+            step.interface,
+            step.step,
+            step.priority,
+            step.source,
+            step.args,
+            abortable=step.abortable,
+            reboot_requested=step.reboot_requested,
+        )
+
     def row(self, operation_id: int, position: int) -> dict[str, Any]:
         """The step as the columns of a journal row."""
         return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -140,15 +140,8 @@ def _left(survey: _Survey) -> list[StepSpec]:
 
 
 def _spec(step: Step) -> StepSpec:
-    return StepSpec(
-        step.interface,
-        step.step,
-        step.priority,
-        step.source,
-        step.args,
-        abortable=step.abortable,
-        destroys=stepplan.destroyed_by_agent(step.interface, step.step),
-    )
+    destroys = stepplan.destroyed_by_agent(step.interface, step.step)
+    return replace(StepSpec.of(step), destroys=destroys)
 
 
 def _wants_list(survey: _Survey) -> bool:

@@ -169,15 +169,15 @@ def _plan_again(task: Task, step: Step) -> list[StepSpec]:
     flow = task.operation.flow
     if flow in _AUTOMATED:
         return [own("plan_agent_steps"), own("leave_ramdisk")]
-    behind = [_spec(later) for later in _planned_behind(task, step)]
+    behind = [StepSpec.of(later) for later in _planned_behind(task, step)]
     before = _before(task, step)
     if flow == "deploy":
         joined = next(other for other in before if other.step == "join_agent_steps")
         # One that the ramdisk had brought along joins again if it still has it.
-        this = [] if step.source == _AGENT else [_spec(step)]
+        this = [] if step.source == _AGENT else [StepSpec.of(step)]
         return [own("join_agent_steps", **joined.args), *this, *behind]
     start = max(n for n, other in enumerate(before) if other.step == "check_agent_steps")
-    named = [_spec(other) for other in (*before[start + 1 :], step) if other.source != _AGENT]
+    named = [StepSpec.of(other) for other in (*before[start + 1 :], step) if other.source != _AGENT]
     return [own("check_agent_steps"), *named, *behind]
 
 
@@ -201,21 +201,9 @@ def _run_before(task: Task, step: Step) -> set[tuple[str, str]]:
     }
 
 
-def _spec(step: Step) -> StepSpec:
-    return StepSpec(
-        step.interface,
-        step.step,
-        step.priority,
-        step.source,
-        step.args,
-        abortable=step.abortable,
-        reboot_requested=step.reboot_requested,
-    )
-
-
 def _as_offered(task: Task, step: Step, offers: dict[tuple[str, str], StepSpec]) -> StepSpec:
     """A planned step, with what the ramdisk says of it. Raises AgentError when it has none such."""
-    spec = _spec(step)
+    spec = StepSpec.of(step)
     if not runs_on_agent(task, step):
         return spec
     offer = offers.get((step.interface, step.step))

@@ -77,7 +77,7 @@ def test_a_server_that_refuses_or_is_away_is_named(server: str, tmp_path: Path) 
 
 def test_a_disk_of_the_conductor_that_is_full_is_said(server: str, tmp_path: Path) -> None:
     info = {"image_source": f"{server}/image", "image_checksum": "0" * 32}
-    with pytest.raises(Unavailable, match="kept in /dev: No space left on device. Make room"):
+    with pytest.raises(Unavailable, match=r"kept in /dev: No space left on device\. Make room"):
         imagepush.fetch(HERE, info, Path("/dev/full"))
 
 
