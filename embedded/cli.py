@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+import signal
 import sys
 
 from drophammer import __version__
@@ -28,9 +30,23 @@ COMMANDS = {
 }
 
 
+READER_GONE = 128 + signal.SIGPIPE
+"""The exit code of a program that is ended by writing to who does not read any more."""
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one sub-command. Returns the exit code; 2 for a call that makes no sense."""
-    arguments = sys.argv[1:] if argv is None else argv
+    try:
+        code = _run(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read this, `head` perhaps, has seen enough. Python writes once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return READER_GONE
+    return code
+
+
+def _run(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(usage())
         return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import sys
 from pathlib import Path
 
@@ -15,6 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def sample_configuration() -> str:
     """Every option with its help and default, commented out."""
+    # It warns of the capitals in the examples of groups.
+    logging.getLogger(generator.__name__).setLevel(logging.ERROR)
     conf = cfg.ConfigOpts()
     generator.register_cli_opts(conf)
     conf(["--namespace", "drophammer", "--wrap-width", "90"], project="oslo-config-generator")
