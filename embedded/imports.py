@@ -34,11 +34,10 @@ class ResourceRole:
     """The boot resources of a netboot process: imported by the clock, answered for on the bus."""
 
     def __init__(self, place: Place, targets: Targets | None = None) -> None:
-        settings = ResourceSettings.from_conf(place.conf)
-        resources = settings.resources()
         made = importer(place.conf, place.store, targets)
-        self._timer = ImportTimer(made, resources, settings.import_interval)
-        self.calls = ResourceCalls(resources, self._timer)
+        interval = ResourceSettings.from_conf(place.conf).import_interval
+        self._timer = ImportTimer(made, interval)
+        self.calls = ResourceCalls(made.resources, self._timer)
 
     def start(self) -> None:
         """Begin to import."""

@@ -67,7 +67,7 @@ class Configs:
         if mac is None:
             base = self._base_url(request)
             return grub.start() if want.language == paths.GRUB else ipxe.start(base)
-        machine = self._lookup.by_mac(mac)
+        machine = self._machine(request, mac)
         if machine.spec is None:
             self._remember(mac)
             return self._disk(want)
@@ -91,6 +91,18 @@ class Configs:
             san.check(found, chap_allowed=self._manner.chap_allowed)
         if spec.root is not None:
             self._resources.root_target(spec.root)
+
+    def _machine(self, request: Request, mac: str) -> Booting:
+        try:
+            return self._lookup.by_mac(mac)
+        except NotFound:
+            if self._lookup.is_port(mac) or not self._offer.is_open_to(request.client):
+                raise
+            # It boots, by the name that its loader asks for next: nobody has to add it as a port.
+            raise NotFound(
+                f"Nobody knows the network card {mac} yet; its loader asks next for what unknown "
+                "machines boot."
+            ) from None
 
     def _remember(self, mac: str) -> None:
         if len(self._told_disk) >= REMEMBERED:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from drophammer.errors import DeadlineExceeded, DrophammerError, Forbidden, NotFound, Unavailable
+from drophammer.errors import DeadlineExceeded, Forbidden, NotFound, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +41,8 @@ COMPLETE = "complete"
 """The outcome of a transfer that a machine has all of."""
 PROBED = "size probe"
 """That of a request for the size only: no transfer. Firmware makes one in front of each."""
+UNCONFIRMED = "complete but for the last acknowledgement"
+"""That of a machine which was sent everything and went on without a word, as some firmware does."""
 
 
 Address = tuple[Any, ...]
@@ -87,7 +89,8 @@ class Source(Protocol):
         """Answer one request; raises NotFound, Forbidden or another DrophammerError.
 
         The messages of NotFound, Forbidden and other errors with a status below
-        500 are shown to the machine that asked: they must not name our paths.
+        500 are shown to the machine that asked: they must not name our paths. What
+        there is to do about it stands behind a semicolon (see refusals.py).
         """
 
 
@@ -250,24 +253,6 @@ def ip_text(address: Address) -> str:
         return text
     ip = ipaddress.IPv6Address(text.partition("%")[0])
     return str(ip.ipv4_mapped or ip)
-
-
-def refusal(error: Exception, request: Request) -> str:
-    """The sentence for the machine when its request failed; what is ours goes to the log.
-
-    Errors below status 500 speak for themselves; of the others, and of what no
-    source should raise, the client learns only that the server has a problem.
-    """
-    path = without_key(request.path)
-    if isinstance(error, DrophammerError):
-        if error.status < 500:
-            return error.message
-        log.warning(
-            "%s %r for %s failed: %s", request.protocol, path, request.client, error.message
-        )
-    else:
-        log.error("%s %r for %s failed", request.protocol, path, request.client, exc_info=error)
-    return "The server could not prepare this file; its log says why. Try again later."
 
 
 def without_key(text: str) -> str:

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from drophammer.errors import Unavailable
+from netboot.services.tftp_poll import PollLoop
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ class LoopThread:
 
     def start(self) -> None:
         """Begin."""
-        loop = asyncio.new_event_loop()
+        loop = PollLoop()
         self._pool = ThreadPoolExecutor(LOOKUP_THREADS, "netboot-lookup")
         loop.set_default_executor(self._pool)
         self._loop = loop

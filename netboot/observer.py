@@ -23,7 +23,7 @@ from drophammer.clock import Clock
 from drophammer.errors import Invalid
 from drophammer.store import Store
 from netboot import metrics, paths, stages
-from netboot.content import COMPLETE, PROBED, Request
+from netboot.content import COMPLETE, PROBED, UNCONFIRMED, Request
 from netboot.dhcp.sightings import Sighting
 from netboot.paths import Wanted
 from netboot.services.dhcp_log import DhcpEvent
@@ -37,6 +37,7 @@ GATHER_SECONDS = 0.05
 REPEAT_SECONDS = 2.0
 REPEATED_AFTER_SECONDS = 60.0
 REMEMBERED = 10_000
+_DELIVERED = (COMPLETE, UNCONFIRMED)
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ class Recorder:
             return
         # UEFI firmware asks for the size first and breaks off: no news for anybody. Nor is
         # what pxelinux is refused on its way through all names of a machine.
-        refused = outcome != COMPLETE and want is not None and want.tried_in_turn
+        refused = outcome not in _DELIVERED and want is not None and want.tried_in_turn
         if want is not None and outcome != PROBED and not refused:
             message = _transfer_text(want, sent, total, seconds, outcome)
             data = _data(request, want, sent, total, seconds, outcome)
@@ -189,7 +190,7 @@ class Recorder:
         # Why it was refused or broke off may hold a name that the machine made up.
         outcome = str(data["outcome"]).partition(":")[0]
         made_up = want.stage in (paths.IMAGE, paths.FILE, paths.KERNEL, paths.RAMDISK)
-        known = not made_up or want.key or outcome in ("started", COMPLETE)
+        known = not made_up or want.key or outcome in ("started", *_DELIVERED)
         name = want.name.lower().replace(":", "-") if known else None
         if not self._repeats.again((machine, request.protocol, want.stage, name, outcome), now):
             self._put(Note(now, request.protocol, message, data, want.key, want.mac, ip))
@@ -284,6 +285,8 @@ def _transfer_text(want: Wanted, sent: int, total: int, seconds: float, outcome:
     what = want.stage if want.stage == want.name else f"{want.stage} {want.name}"
     if outcome == COMPLETE:
         return f"{what}: {_size(sent)} in {seconds:.1f} s"
+    if outcome == UNCONFIRMED:
+        return f"{what}: {_size(total)}, {outcome}"
     if total:
         return f"{what}: {_size(sent)} of {_size(total)}, then {outcome}"
     return f"{what}: {outcome}"

@@ -13,6 +13,7 @@ from typing import Protocol
 from drophammer.errors import ImageError
 
 _LONGEST_NAME = 4096
+_MOST_NAMES = 16 << 20
 _MIB = 1 << 20
 
 
@@ -80,11 +81,16 @@ def member_name(raw: bytes) -> str:
 
 
 def guarded(members: Members, limits: Limits) -> Members:
-    """``members``, until there are too many or one lies below a symbolic link."""
+    """``members``, until there are too many, or one lies below a symbolic link."""
     links: set[str] = set()
+    names = 0
     for count, (member, content) in enumerate(members, 1):
-        if count > limits.members:
-            raise BadArchive(f"it has more than {limits.members} members")
+        names += len(member.name) + len(member.target)
+        if count > limits.members or names > _MOST_NAMES:
+            raise BadArchive(
+                f"it has more than {limits.members} members, or names of more than "
+                f"{_MOST_NAMES} characters"
+            )
         if links and (below := next(filter(links.__contains__, _parents(member.name)), None)):
             raise BadArchive(f"{member.name!r} lies below {below!r}, which is a symbolic link")
         if member.kind is Kind.SYMLINK:

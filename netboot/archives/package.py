@@ -13,7 +13,7 @@ from netboot.archives.reading import Section, exactly
 
 LIMITS = Limits()
 _LONGEST_CHAIN = 8
-_LARGEST_TAKEN = 256 << 20
+_LARGEST_TAKEN = 64 << 20
 
 
 def members(file: BinaryIO, limits: Limits = LIMITS) -> Members:

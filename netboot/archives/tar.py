@@ -1,8 +1,9 @@
 """Members of a tar archive, by Python's tarfile with what it does not check by itself.
 
-tarfile reads any length of a long name or extended header into memory, takes sizes below
-zero, and a damaged header or a sudden end in the middle for the end: all are refused here
-before it gets to see them.
+tarfile reads any length of a long name, extended header or map of holes into memory,
+searches them in quadratic time, calls itself for each one in a row, takes sizes below zero,
+and a damaged header or a sudden end in the middle for the end: all are refused here before
+it gets to see them.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from typing import Any, cast
 from netboot.archives.member import BadArchive, Kind, Member, Members, Readable, member_name
 from netboot.archives.reading import drained
 
-_LONGEST_HEADER = 1 << 16
+_LONGEST_HEADER = 1 << 13
+"""Room for a name and a target, each as long as names may be."""
+_MOST_EXTENDED = 4 << 20
+_MOST_IN_A_ROW = 8
 _EXTENDED = (
     tarfile.XHDTYPE,
     tarfile.XGLTYPE,
@@ -23,7 +27,37 @@ _EXTENDED = (
 )
 
 
+class _Archive(tarfile.TarFile):
+    """Counts what extends its headers: tarfile keeps it, or searches it, all of it."""
+
+    extended = in_a_row = 0
+
+    def count(self, header: tarfile.TarInfo) -> None:
+        """Raises BadArchive when it is too much."""
+        if header.type == tarfile.GNUTYPE_SPARSE:
+            raise BadArchive("it has a file with holes, which no package needs")
+        if header.type not in _EXTENDED:
+            self.in_a_row = 0
+            return
+        self.in_a_row += 1
+        self.extended += header.size
+        if header.size > _LONGEST_HEADER or self.extended > _MOST_EXTENDED:
+            raise BadArchive(
+                f"a tar header is extended by {header.size} bytes, all by {self.extended}"
+            )
+        if self.in_a_row > _MOST_IN_A_ROW:
+            raise BadArchive(f"a tar header is extended more than {_MOST_IN_A_ROW} times")
+
+
 class _Header(tarfile.TarInfo):
+    def _proc_member(self, archive: Any) -> Any:
+        # Meant to be overridden, says tarfile.
+        archive.count(self)
+        return cast(Any, super())._proc_member(archive)
+
+    def _proc_gnusparse_10(self, *_: Any) -> None:
+        raise BadArchive("it has a file with holes, which no package needs")
+
     @classmethod
     def frombuf(cls, buf: Any, encoding: str, errors: str) -> Any:
         return cls._checked(super().frombuf, buf, encoding, errors)
@@ -45,8 +79,6 @@ class _Header(tarfile.TarInfo):
             raise BadArchive(f"a tar header is missing or damaged ({error})") from None
         if header.size < 0:
             raise BadArchive("a tar header announces less than nothing")
-        if header.type in _EXTENDED and header.size > _LONGEST_HEADER:
-            raise BadArchive(f"a tar header is extended by {header.size} bytes")
         return header
 
 
@@ -67,7 +99,7 @@ class _Whole:
 def members(source: Readable) -> Members:
     """All members. Raises BadArchive."""
     try:
-        with tarfile.open(
+        with _Archive.open(
             fileobj=cast(Any, _Whole(source)),
             mode="r|",
             tarinfo=_Header,

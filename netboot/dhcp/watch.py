@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 REPEAT_SECONDS = 600.0
 """The same server and machine are told of again only after so long."""
 
+TOLD = 100
+"""So many are told of in that time: anybody can forge such messages."""
+
 FORGET_SECONDS = 1800.0
 """A server that was not seen for so long is told of no more."""
 
@@ -147,12 +150,12 @@ class Watch:
         key = (sighting.server, sighting.client)
         if now - self._repeats.get(key, -REPEAT_SECONDS) < REPEAT_SECONDS:
             return
-        if len(self._repeats) >= REMEMBERED:
+        if len(self._repeats) >= TOLD:
             self._repeats = {
                 one: at for one, at in self._repeats.items() if now - at < REPEAT_SECONDS
             }
-        if len(self._repeats) >= REMEMBERED or self._told_of(sighting.client) >= _NAMED:
-            # Anybody can forge such messages: they shall not fill log and database.
+        if len(self._repeats) >= TOLD or self._told_of(sighting.client) >= _NAMED:
+            # They shall not fill log and database.
             return
         self._repeats[key] = now
         log.warning("%s", sighting.sentence())

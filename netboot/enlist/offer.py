@@ -56,8 +56,12 @@ class Offer:
             raise NotFound("Unknown machines boot an image here, not the ramdisk.")
         return f"file://{self._boot_dir}/{_OWN_FILES[stage]}"
 
+    def is_open_to(self, client: str) -> bool:
+        """Whether unknown machines may boot at this address."""
+        return self._settings.allows(client)
+
     def _check(self, client: str) -> None:
-        if not self._settings.allows(client):
+        if not self.is_open_to(client):
             raise NotFound(
                 "Unknown machines do not boot in this network; add this one's network card as a "
                 "port of its node, or see [enlist]."

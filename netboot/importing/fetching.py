@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from drophammer.errors import Unavailable
-from netboot.importing.gathering import Gathered, Offer, failure, group_of
+from netboot.importing.gathering import Gathered, Offer, failure, groups_of
 from netboot.importing.progress import Progress
 from netboot.importing.report import Report
 from netboot.resources.cache import Cache, Stored
@@ -56,8 +56,10 @@ class Fetching:
                 files.update({path: self._had(offer) for path, offer in offers.items()})
             except _Failed:
                 gathered.broken.add(group)
-        for group in sorted(gathered.broken):
-            files.update(self._kept(group))
+        if gathered.broken:
+            former = groups_of(self._former)
+            for group in sorted(gathered.broken):
+                files.update(self._kept(group, former.get(group, {})))
         return files
 
     def _expect(self, gathered: Gathered) -> None:
@@ -93,9 +95,8 @@ class Fetching:
         self._report.bytes += stored.size
         return stored
 
-    def _kept(self, group: str) -> dict[str, FileEntry]:
+    def _kept(self, group: str, kept: dict[str, FileEntry]) -> dict[str, FileEntry]:
         """A group as the current snapshot has it; nothing when it is not whole any more."""
-        kept = group_of(self._former, group)
         for path, entry in kept.items():
             if self._find(entry.sha256) is None:
                 self.troubles.append(f"{path} is damaged and cannot be had again; {group} goes.")

@@ -33,7 +33,7 @@ class FileFetcher:
                         f"{most} are taken."
                     )
                 shutil.copyfileobj(file, out, 1 << 20)
-                if _tag(os.fstat(file.fileno())) != _tag(before):
+                if tag(os.fstat(file.fileno())) != tag(before):
                     raise ImageError(
                         f"{shown(url)} was changed while it was read; nothing was taken. Import "
                         "again when its writer is done."
@@ -45,12 +45,13 @@ class FileFetcher:
         """Inode, size and time of the last change."""
         path = self._egress.file(url)
         try:
-            return _tag(path.stat())
+            return tag(path.stat())
         except OSError as error:
             raise _told(url, path, error) from None
 
 
-def _tag(found: os.stat_result) -> str:
+def tag(found: os.stat_result) -> str:
+    """A word that is another one when the file was written or exchanged."""
     return f"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}"
 
 

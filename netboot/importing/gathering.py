@@ -7,6 +7,7 @@ one of them cannot be had, the group stays as the current snapshot has it.
 from __future__ import annotations
 
 import logging
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -14,6 +15,7 @@ from drophammer.errors import DrophammerError, Invalid
 from netboot.importing.report import Failure
 from netboot.importing.source import Entry, Known, Source
 from netboot.resources import names
+from netboot.resources.durable import NO_ROOM
 from netboot.resources.index import FileEntry, Index
 from netboot.resources.targets import Names
 
@@ -104,6 +106,13 @@ def failure(source: str, path: str, error: Exception) -> Failure:
     if isinstance(error, DrophammerError):
         return Failure(source, path, error.message)
     log.warning("%s of source %s failed", path or "the list", source, exc_info=error)
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+        return Failure(
+            source,
+            path,
+            f"The disk of {error.filename or tempfile.gettempdir()} is full. Nothing was taken; "
+            "make room there, or set TMPDIR, and import again.",
+        )
     return Failure(source, path, f"{type(error).__name__}: {error}")
 
 
@@ -116,6 +125,9 @@ def known_of(former: Index, source: str) -> Mapping[str, Known]:
     }
 
 
-def group_of(former: Index, group: str) -> dict[str, FileEntry]:
-    """The files of a group as they are now."""
-    return {path: entry for path, entry in former.files.items() if names.place(path).group == group}
+def groups_of(former: Index) -> dict[str, dict[str, FileEntry]]:
+    """The files of each group as they are now."""
+    groups: dict[str, dict[str, FileEntry]] = {}
+    for path, entry in former.files.items():
+        groups.setdefault(names.place(path).group, {})[path] = entry
+    return groups

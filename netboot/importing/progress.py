@@ -1,13 +1,15 @@
 """How far the import is: a status file for everybody, an event now and then.
 
-The file is written at most once a second, events are told every ten seconds while
-files are fetched. Neither may ever make an import fail.
+The file is written as each fetch begins and once a second, events are told every ten
+seconds while files are fetched. Neither may ever make an import fail.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -39,19 +41,12 @@ class Progress:
         self._tell = tell
         self._timer = timer
         self._began = self._written = self._told = timer()
-        self._status: dict[str, Any] = {
+        self._status = {
+            **_NOTHING,
             "state": RUNNING,
             "process": str(Process.own() or ""),
             "started_at": clock.now().isoformat(),
-            "finished_at": None,
-            "file": None,
-            "files": 0,
-            "files_total": 0,
-            "bytes": 0,
-            "bytes_total": 0,
-            "bytes_per_second": 0,
             "message": "looking for what is new",
-            "report": None,
         }
 
     def begin(self) -> None:
@@ -63,8 +58,9 @@ class Progress:
         self._status.update(files_total=files, bytes_total=size)
 
     def fetching(self, path: str) -> None:
-        """The next file."""
+        """The next file: if its mirror says nothing more, it is seen which one that is."""
         self._status.update(file=path, message=f"fetching {path}")
+        self._written = -math.inf
         self._pass_on()
 
     def wrote(self, size: int) -> None:
@@ -111,10 +107,19 @@ class Progress:
         return {name: value for name, value in self._status.items() if name != "process"}
 
     def _write(self) -> None:
+        text = json.dumps(self._status) + "\n"
         try:
-            durable.write(self._path, json.dumps(self._status) + "\n", safe=False)
+            durable.write(self._path, text, safe=False)
         except OSError as error:
-            log.warning("the status file %s was not written: %s", self._path, error)
+            log.warning("the status file %s was not written anew: %s", self._path, error)
+            _write_over(self._path, text)
+
+
+def _write_over(path: Path, text: str) -> None:
+    """Use the room that the file has: on a full disk, too, a run that is over says so."""
+    with contextlib.suppress(OSError), path.open("r+", encoding="utf-8") as file:
+        file.write(text)
+        file.truncate()
 
 
 def status(root: Path) -> dict[str, Any]:
@@ -123,7 +128,7 @@ def status(root: Path) -> dict[str, Any]:
         told: dict[str, Any] = json.loads((root / NAME).read_bytes())
         process = Process.parse(told.pop("process"))
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
-        return {**_NOTHING, "message": "there was no import yet"}
+        return dict(_NOTHING)
     if told["state"] == RUNNING and process is not None and process.is_gone(Process.own()):
         told.update(state=INTERRUPTED, message="the process that imported was ended")
     return {**_NOTHING, **told}
@@ -131,6 +136,7 @@ def status(root: Path) -> dict[str, Any]:
 
 _NOTHING: dict[str, Any] = {
     "state": NEVER,
+    "message": "there was no import yet",
     "started_at": None,
     "finished_at": None,
     "file": None,

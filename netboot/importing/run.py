@@ -10,7 +10,8 @@ import datetime
 import logging
 import os
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -63,7 +64,7 @@ class Importer:
         tell: Tell = lambda _line, _data: None,
         methods: Sequence[BootMethod] = METHODS,
     ) -> None:
-        self._resources = resources
+        self.resources = resources
         self._sources = sources
         self._used = used
         self._keep = keep
@@ -84,12 +85,12 @@ class Importer:
         ``thorough`` reads every file in the cache, to find what a disk has damaged. Raises
         Conflict when another one runs, Cancelled, DiskTrouble, Unavailable.
         """
-        with run_lock(self._resources.root, self._pause if wait else None):
-            progress = Progress(self._resources.root, self._clock, self._tell)
+        with run_lock(self.resources.root, self._pause if wait else None):
+            progress = Progress(self.resources.root, self._clock, self._tell)
             progress.begin()
             try:
                 # What sources do is seen to where they are asked: this is our own disk.
-                with disk("importing", self._resources.root):
+                with disk("importing", self.resources.root):
                     report = _Run(self, progress, thorough).run()
             except BaseException as error:
                 progress.fail(_why(error))
@@ -102,17 +103,17 @@ class Importer:
 
         Raises Conflict, DiskTrouble, Unavailable.
         """
-        root = self._resources.root
+        root = self.resources.root
         with run_lock(root, self._pause), disk("collecting", root):
-            garbage.clean(self._resources)
+            garbage.clean(self.resources)
             removed = self._collect()
-            write_targets(self._resources)
+            write_targets(self.resources)
             self.tell_targets()
             return removed
 
     def tell_targets(self) -> None:
         """Let the iSCSI server know its targets, if it does not know them as they are now."""
-        current = self._resources.current()
+        current = self.resources.current()
         if self._targets is None or current is None:
             return
         conf = current.path / targets_file.NAME
@@ -126,7 +127,7 @@ class Importer:
             raise _cancelled()
 
     def _collect(self) -> list[str]:
-        return garbage.collect(self._resources, self._used, self._keep, self._clock.now())
+        return garbage.collect(self.resources, self._used, self._keep, self._clock.now())
 
 
 class _Run:
@@ -135,7 +136,7 @@ class _Run:
     def __init__(self, importer: Importer, progress: Progress, thorough: bool) -> None:
         self._of = importer
         self._progress = progress
-        self._resources = importer._resources
+        self._resources = importer.resources
         self._current = self._resources.current()
         self._former, self._blind = _known(self._current)
         trusted = {
@@ -146,6 +147,7 @@ class _Run:
 
     def run(self) -> Report:
         garbage.clean(self._resources)
+        self._make_room()
         sources = self._of._sources()
         if sources:
             self._import(sources)
@@ -233,22 +235,33 @@ class _Run:
         except OSError as error:
             self._trouble(f"the index was not touched: {error}")
 
-    # What follows
+    # What goes before and after. The import counts even if this fails.
+
+    def _make_room(self) -> None:
+        """Else a full disk, or a mirror that is gone for good, would keep all for ever."""
+        with self._no_more_than_trouble():
+            if removed := self._of._collect():
+                self._report.removed += removed
+                write_targets(self._resources)
+            # What was fetched lately by a run that failed, this one may need.
+            self._cache.clear(self._of._clock.now() - self._of._keep)
 
     def _tidy(self) -> None:
-        """What is no longer needed goes; iSCSI is told. The import counts even if this fails."""
-        try:
+        """What is no longer needed goes; iSCSI is told."""
+        with self._no_more_than_trouble():
             self._report.removed += self._of._collect()
             if self._report.ok and self._report.snapshot is not None:
-                # After a failure the next run may need what has been fetched.
                 self._cache.clear()
-        except DrophammerError as error:
-            self._trouble(error.message)
-        try:
+        with self._no_more_than_trouble():
             write_targets(self._resources)
             # After each run, whether it had anything new: tgtd may have been started anew.
             self._of._told = None
             self._of.tell_targets()
+
+    @contextmanager
+    def _no_more_than_trouble(self) -> Iterator[None]:
+        try:
+            yield
         except DrophammerError as error:
             self._trouble(error.message)
 

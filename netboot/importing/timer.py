@@ -8,12 +8,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from drophammer.errors import Conflict, DrophammerError, Unavailable
 from netboot.importing.progress import RUNNING, status
 from netboot.importing.run import Importer
-from netboot.resources.tree import Resources
 
 log = logging.getLogger(__name__)
 
@@ -25,9 +25,8 @@ WATCH_SECONDS = 2.0
 class ImportTimer:
     """Owns the importer of a netboot. ``interval`` None: only when asked."""
 
-    def __init__(self, importer: Importer, resources: Resources, interval: float | None) -> None:
+    def __init__(self, importer: Importer, interval: float | None) -> None:
         self._importer = importer
-        self._resources = resources
         self._interval = interval
         self._state = threading.Condition()
         self._stopping = False
@@ -63,7 +62,7 @@ class ImportTimer:
 
     def status(self) -> dict[str, Any]:
         """How far it is. A run that was asked for is over when ``ended`` is its number."""
-        told = status(self._resources.root)
+        told = status(self._importer.resources.root)
         with self._state:
             if self._begun > self._ended and told["state"] != RUNNING:
                 told.update(state=RUNNING, message="waiting for the import of another process")
@@ -71,16 +70,9 @@ class ImportTimer:
 
     def _work(self) -> None:
         # Something may have been imported while we were away, and the next import may take long.
-        self._tell_targets()
+        self._tried(self._importer.tell_targets)
         while self._due():
-            try:
-                self._importer.run(wait=self._asked_for())
-            except Conflict as error:
-                log.info("%s", error.message)
-            except DrophammerError as error:
-                log.warning("import: %s", error.message)
-            except Exception:  # the next run is in an hour; this one is told of
-                log.exception("the import failed")
+            self._tried(lambda: self._importer.run(wait=self._asked_for()))
             with self._state:
                 self._ended = self._begun
                 self._state.notify_all()
@@ -94,16 +86,22 @@ class ImportTimer:
         while not self._asked_or_stopped(WATCH_SECONDS):
             if due is not None and time.monotonic() >= due:
                 break
-            self._tell_targets()
+            self._tried(self._importer.tell_targets)
         with self._state:
             self._begun += not self._stopping
             return not self._stopping
 
-    def _tell_targets(self) -> None:
+    @staticmethod
+    def _tried(work: Callable[[], object]) -> None:
+        """Whatever it ends with is told of, and does not end this thread."""
         try:
-            self._importer.tell_targets()
+            work()
+        except Conflict as error:
+            log.info("%s", error.message)
         except DrophammerError as error:
             log.warning("import: %s", error.message)
+        except Exception:  # the next run is in an hour
+            log.exception("the import failed")
 
     def _asked_or_stopped(self, seconds: float) -> bool:
         with self._state:

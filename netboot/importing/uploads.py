@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,14 +75,26 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def _named(files: Mapping[str, Path | None], root: Path | None) -> dict[str, Path]:
     found = {name: path for name, path in files.items() if path is not None}
-    for path in [*found.values(), *([root] if root else [])]:
-        if not path.is_file():
-            raise Invalid(f"{path} is not a file that can be read.")
+    for path in found.values():
+        _begin(path)
     if root is None:
         return found
-    with root.open("rb") as file:
-        name = "squashfs" if file.read(4) == _SQUASHFS else "root-image"
+    name = "squashfs" if _begin(root) == _SQUASHFS else "root-image"
     return {**found, name: root}
+
+
+def _begin(path: Path) -> bytes:
+    """The first bytes of a file. Raises Invalid when it is none, or not for us to read."""
+    try:
+        # A pipe would keep us waiting for somebody to write into it.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return file.read(len(_SQUASHFS))
+        why = "it is no plain file"
+    except OSError as error:
+        why = error.strerror or str(error)
+    user = f" by user {os.geteuid()}, who has the image's folder" if os.geteuid() else ""
+    raise Invalid(f"{path} is not a file that can be read{user}: {why}.")
 
 
 def _copy(path: Path, target: Path) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from drophammer.errors import DrophammerError
 from netboot.binding import Binding, host
 from netboot.loop import LoopThread
-from netboot.monitor.service import DEAD, OFF, ON, PROCESS, RUNNING, Actual, Expected
+from netboot.monitor.service import DEAD, OFF, ON, PROCESS, RUNNING, Actual, Expected, Restarted
 
 GRACE_SECONDS = 1.0
 
@@ -28,7 +27,7 @@ class Server(Protocol):
     async def stop(self, grace: float) -> None: ...
 
 
-class BuiltIn:
+class BuiltIn(Restarted):
     """A ``Managed``. ``make`` makes the server for a bound socket; ``port`` 0 takes a free one."""
 
     unit = None
@@ -44,6 +43,7 @@ class BuiltIn:
         loop: LoopThread,
         loggers: Sequence[str],
     ) -> None:
+        super().__init__()
         self.name = name
         self.loggers = loggers
         self.port = port
@@ -51,7 +51,6 @@ class BuiltIn:
         self._binding = binding
         self._make = make
         self._loop = loop
-        self._changing = threading.RLock()
         self._socket: socket.socket | None = None
         self.server: Server | None = None
         self._failure = ""
@@ -105,11 +104,6 @@ class BuiltIn:
                 self._failure = error.message
                 raise
             self._failure = ""
-
-    def restart(self) -> None:
-        with self._changing:
-            self.stop()
-            self.ensure()
 
     def stop(self) -> None:
         with self._changing:

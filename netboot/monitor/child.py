@@ -20,7 +20,8 @@ SETTLE_SECONDS = 0.3
 class Child:
     """A ``Daemon``. ``argv`` is what is executed, ``program`` what must be installed for it.
 
-    ``heard`` gets each line of its standard error, in a thread of this object.
+    ``heard`` gets each line of its standard error, in a thread of this object; ``again`` is called
+    there before it is started once more.
     """
 
     managed_by = CHILD
@@ -32,6 +33,7 @@ class Child:
         *,
         package: str,
         heard: Callable[[str], None] | None = None,
+        again: Callable[[], None] = nothing,
         end_signal: signal.Signals = signal.SIGTERM,
         variables: Mapping[str, str] | None = None,
         unit: str | None = None,
@@ -43,6 +45,7 @@ class Child:
         self._package = package
         self._log = logging.getLogger(f"{__name__}.{program.rpartition('/')[2]}")
         self._heard = heard or self._write_down
+        self._again = again
         self._end_signal = end_signal
         self._variables = variables
         self._first_pause = first_pause
@@ -81,6 +84,7 @@ class Child:
                 heard=self._heard,
                 began=self._began,
                 ended=self._ended,
+                again=self._again,
                 end_signal=self._end_signal,
                 variables=self._variables,
                 first_pause=self._first_pause,

@@ -1,8 +1,9 @@
 """Looks after the services of this host: at once when one says that it changed, and every so often.
 
 What it finds is written to the table ``services`` and told as events. What should run and does
-not is started again, after ever longer pauses when that fails. One thread; nothing here knows
-what a service is.
+not is started again, after ever longer pauses when that fails. One thread looks, and each service
+is tended in one of its own, so that none waits for another's program; nothing here knows what a
+service is.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from drophammer.clock import Clock
 from drophammer.errors import Conflict, DrophammerError, NotFound
 from drophammer.services import Told
 from drophammer.store import Store
-from netboot.monitor.service import DEAD, OFF, ON, STARTING, UNAVAILABLE, Actual, Expected, Managed
+from netboot.monitor.record import Record
+from netboot.monitor.service import DEAD, OFF, ON, STARTING, UNAVAILABLE, Managed
 
 log = logging.getLogger(__name__)
 
@@ -31,21 +33,11 @@ SETTLING_SECONDS = 0.5
 """What is starting is looked at again so soon."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 300.0
+PATIENCE_SECONDS = 5.0
+"""A look waits so long for all services, and then goes on without those that take longer."""
+
 _KEPT_NEWS = 1000
 _STOP_SECONDS = 2.0
-
-
-@dataclass
-class _Record:
-    """What the monitor knows of one service. ``told`` is what the last event said."""
-
-    service: Managed
-    expected: Expected
-    actual: Actual
-    told: Actual
-    failure: str = ""
-    pause: float = 0.0
-    due: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -68,6 +60,7 @@ class Monitor:
         *,
         interval: float = INTERVAL_SECONDS,
         first_pause: float = FIRST_PAUSE,
+        patience: float = PATIENCE_SECONDS,
     ) -> None:
         self._services = {service.name: service for service in found}
         self._store = store
@@ -75,18 +68,20 @@ class Monitor:
         self._hostname = hostname
         self._interval = interval
         self._first_pause = first_pause
-        self._records: dict[str, _Record] = {}
+        self._patience = patience
+        self._records = {
+            service.name: Record(service, service.expected()) for service in self._services.values()
+        }
         self._news: deque[_News] = deque(maxlen=_KEPT_NEWS)
         self._written: dict[str, Told] = {}
         self._silent = False
-        # Guards the records; a look and a restart that was asked for do not cross.
-        self._looking = threading.RLock()
+        self._writing = threading.RLock()
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="service-monitor", daemon=True)
 
     def start(self) -> None:
-        """Look once, without starting anything, and then go on in the background."""
+        """Look at all of them in the background, now and again and again."""
         for service in self._services.values():
             service.watch(self._wake.set)
         self._wake.set()
@@ -120,11 +115,15 @@ class Monitor:
 
     def look(self) -> None:
         """See how each service is, start what should run and does not, write what changed."""
-        with self._looking:
-            for service in self._services.values():
-                if self._stopping.is_set():
-                    return
-                self._tend(service)
+        limit = time.monotonic() + self._patience
+        begun = [
+            self._begin(record)
+            for record in self._records.values()
+            if not record.busy and not self._stopping.is_set()
+        ]
+        for thread in begun:
+            thread.join(max(0.0, limit - time.monotonic()))
+        if not self._stopping.is_set():
             self._write()
 
     def restart(self, name: str) -> Told:
@@ -135,10 +134,9 @@ class Monitor:
             raise Conflict(
                 f"{name} on {self._hostname} is expected off, so it is not started: {want.reason}."
             )
-        with self._looking:
-            record = self._record(service)
-            text = f"{name} on {self._hostname}: a restart was asked for"
-            self._news.append(_News(text, self._data(record)))
+        record = self._records[name]
+        with record.lock:
+            self._tell(record, f"{name} on {self._hostname}: a restart was asked for")
             try:
                 service.restart()
             except DrophammerError as error:
@@ -149,17 +147,16 @@ class Monitor:
             finally:
                 self._observe(record)
                 self._write()
-            return self._told(record)
+            return record.row()
 
     def trouble(self) -> str:
         """Which services do not run although they should; empty when all do.
 
         What this host has no means of running at all is none of its troubles.
         """
-        records = list(self._records.values())
         dead = [
             f"{one.service.name} is {one.actual.state}: {one.actual.reason}"
-            for one in records
+            for one in self._records.values()
             if one.expected.state == ON and one.actual.state in (DEAD, OFF)
         ]
         return "; ".join(dead)
@@ -183,52 +180,50 @@ class Monitor:
         pause = self._interval
         now = time.monotonic()
         for record in self._records.values():
-            if record.actual.state == STARTING:
+            if record.busy or record.actual.state == STARTING:
                 pause = min(pause, SETTLING_SECONDS)
             elif record.failure:
                 pause = min(pause, max(0.0, record.due - now))
         return pause
 
-    # Details, all under the lock
+    # Details
 
-    def _record(self, service: Managed) -> _Record:
-        record = self._records.get(service.name)
-        if record is None:
-            have = service.actual()
-            record = _Record(service, service.expected(), have, Actual(OFF))
-            self._records[service.name] = record
-        return record
+    def _begin(self, record: Record) -> threading.Thread:
+        # A daemon: whoever ends this process does not wait for a program that hangs.
+        name = f"tending-{record.service.name}"
+        record.tending = threading.Thread(target=self._tend, args=(record,), name=name, daemon=True)
+        record.tending.start()
+        return record.tending
 
-    def _tend(self, service: Managed) -> None:
-        record = self._record(service)
-        self._observe(record)
-        if time.monotonic() < record.due:
-            return
-        try:
-            service.ensure()
-        except DrophammerError as error:
-            self._failed(record, error.message)
-        except Exception as error:
-            log.exception("%s could not be looked after", service.name)
-            self._failed(record, f"{type(error).__name__}; the log of netboot has more")
-        else:
-            self._succeeded(record)
-        self._observe(record)
+    def _tend(self, record: Record) -> None:
+        with record.lock:
+            self._observe(record)
+            if time.monotonic() < record.due or self._stopping.is_set():
+                return
+            try:
+                record.service.ensure()
+            except DrophammerError as error:
+                self._failed(record, error.message)
+            except Exception as error:
+                log.exception("%s could not be looked after", record.service.name)
+                self._failed(record, f"{type(error).__name__}; the log of netboot has more")
+            else:
+                self._succeeded(record)
+            self._observe(record)
 
-    def _failed(self, record: _Record, failure: str) -> None:
+    def _failed(self, record: Record, failure: str) -> None:
         record.pause = min(max(2 * record.pause, self._first_pause), LONGEST_PAUSE)
         record.due = time.monotonic() + record.pause
         if failure != record.failure:
             record.failure = failure
             name = record.service.name
             log.warning("%s: %s", name, failure)
-            text = f"{name} on {self._hostname}: warning: {failure}"
-            self._news.append(_News(text, self._data(record)))
+            self._tell(record, f"{name} on {self._hostname}: warning: {failure}")
 
-    def _succeeded(self, record: _Record) -> None:
+    def _succeeded(self, record: Record) -> None:
         record.failure, record.pause, record.due = "", 0.0, 0.0
 
-    def _observe(self, record: _Record) -> None:
+    def _observe(self, record: Record) -> None:
         """Take down how it is now, and whether that is worth an event."""
         record.expected = record.service.expected()
         have = record.actual = record.service.actual()
@@ -241,39 +236,20 @@ class Monitor:
             return
         name = record.service.name
         why = f": {have.reason}" if have.reason else ""
-        self._news.append(
-            _News(f"{name} on {self._hostname} is {have.state}{why}", self._data(record))
-        )
+        self._tell(record, f"{name} on {self._hostname} is {have.state}{why}")
 
-    def _data(self, record: _Record) -> dict[str, object]:
-        return {
-            "hostname": self._hostname,
-            "service": record.service.name,
-            "expected": record.expected.state,
-            "actual": record.actual.state,
-            "reason": record.failure or record.actual.reason,
-            "pid": record.actual.pid,
-        }
-
-    def _told(self, record: _Record) -> Told:
-        service, have = record.service, record.actual
-        parts = [f"pid {have.pid}" if have.pid else "", have.reason]
-        if record.failure and record.failure not in have.reason:
-            parts.append(record.failure)
-        return Told(
-            name=service.name,
-            unit=service.unit,
-            managed_by=service.managed_by,
-            expected=record.expected.state,
-            expected_reason=record.expected.reason,
-            actual=have.state,
-            reason="; ".join(part for part in parts if part),
-        )
+    def _tell(self, record: Record, text: str) -> None:
+        with self._writing:
+            self._news.append(_News(text, record.data(self._hostname)))
 
     def _write(self) -> None:
         """What has changed and what is to be told, in one transaction; else only the time."""
+        with self._writing:
+            self._write_all()
+
+    def _write_all(self) -> None:
         now = self._clock.now()
-        told = {name: self._told(record) for name, record in self._records.items()}
+        told = {name: record.row() for name, record in self._records.items()}
         news = list(self._news)
         try:
             with self._store.write() as session:
@@ -303,12 +279,9 @@ class Monitor:
             self._news.popleft()
 
     def _write_the_end(self) -> None:
-        # Whoever still looks is in a call to a program that takes its time.
-        if not self._looking.acquire(timeout=_STOP_SECONDS / 2):
-            return
-        try:
-            for record in self._records.values():
+        for record in self._records.values():
+            # Who still holds it is in a call to a program that takes its time.
+            if record.lock.acquire(timeout=_STOP_SECONDS / 2 / len(self._records)):
                 self._observe(record)
-            self._write()
-        finally:
-            self._looking.release()
+                record.lock.release()
+        self._write()

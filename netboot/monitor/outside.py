@@ -7,11 +7,12 @@ import dataclasses
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
-from drophammer.errors import DrophammerError, Unavailable
+from drophammer.errors import DrophammerError
 from drophammer.netns import Namespace
 from netboot.monitor.daemons import Daemon
-from netboot.monitor.ports import Door, holder
+from netboot.monitor.ports import Door, require, who_has
 from netboot.monitor.service import (
+    CHILD,
     DEAD,
     OFF,
     ON,
@@ -74,16 +75,20 @@ class OutsideService:
             return have
         if self._failure:
             return dataclasses.replace(have, state=DEAD, reason=self._failure)
-        taken = self._taken() if have.state == DEAD else ""
-        return dataclasses.replace(have, reason=f"{have.reason}; {taken}") if taken else have
+        taken = who_has(self._doors, self._namespace) if have.state == DEAD else ""
+        if not taken or taken in have.reason:
+            return have
+        return dataclasses.replace(have, reason=f"{have.reason}; {taken}")
 
     def ensure(self) -> None:
         want = self.expected().state
         with self._changing:
-            up = self._daemon.actual().state in (RUNNING, STARTING)
+            have = self._daemon.actual().state
+            up = have in (RUNNING, STARTING)
             if self._over:
                 return
-            if want == ON and not up:
+            # A child that died is started again by who keeps it.
+            if want == ON and not up and (have, self.managed_by) != (DEAD, CHILD):
                 self._begin()
             elif want == OFF and up:
                 self._daemon.stop()
@@ -103,7 +108,7 @@ class OutsideService:
         with self._noting():
             self._prepare()
             if self._daemon.managed_by != SYSTEMD and self._daemon.actual().state == OFF:
-                self._require_doors()
+                require(self.name, self._doors, self._namespace)
             self._daemon.start()
 
     @contextlib.contextmanager
@@ -115,15 +120,3 @@ class OutsideService:
             self._failure = error.message
             raise
         self._failure = ""
-
-    def _require_doors(self) -> None:
-        taken = self._taken()
-        if taken:
-            raise Unavailable(f"{self.name} cannot be started: {taken}.")
-
-    def _taken(self) -> str:
-        for door in self._doors:
-            found = holder(door, self._namespace)
-            if found is not None:
-                return f"{found} has {door} that it needs; stop that program"
-        return ""

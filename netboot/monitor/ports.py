@@ -9,12 +9,13 @@ from __future__ import annotations
 import ipaddress
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Literal
 
+from drophammer.errors import Unavailable
 from drophammer.netns import Namespace
 
 _LISTEN = "0A"
@@ -42,6 +43,22 @@ class Holder:
 
     def __str__(self) -> str:
         return self.name if self.pid is None else f"{self.name} (pid {self.pid})"
+
+
+def require(name: str, doors: Sequence[Door], namespace: Namespace) -> None:
+    """Raise Unavailable when a port that a service needs is somebody else's."""
+    taken = who_has(doors, namespace)
+    if taken:
+        raise Unavailable(f"{name} cannot be started: {taken}.")
+
+
+def who_has(doors: Sequence[Door], namespace: Namespace) -> str:
+    """Who has one of the ports, for people; empty when nobody does."""
+    for door in doors:
+        found = holder(door, namespace)
+        if found is not None:
+            return f"{found} has {door} that it needs; stop that program"
+    return ""
 
 
 def holder(door: Door, namespace: Namespace) -> Holder | None:

@@ -14,12 +14,13 @@ from netboot.binding import host
 from netboot.monitor.child import Child
 from netboot.monitor.daemons import Daemon, Elsewhere
 from netboot.monitor.outside import OutsideService
-from netboot.monitor.ports import Door
+from netboot.monitor.ports import Door, require
 from netboot.monitor.service import ANY, CHILD, NOBODY, OFF, ON, SYSTEMD, Expected
 from netboot.monitor.systemd import Systemctl, Unit
 from netboot.monitor.targets import TgtService
 from netboot.services import ntp, tgt
 from netboot.services.ntp import NtpFiles
+from netboot.services.process import nothing
 from netboot.services.tgt import TgtCommands
 from netboot.settings import Settings
 
@@ -56,12 +57,15 @@ def ntp_service(on: Host) -> OutsideService:
     files = NtpFiles(settings, address)
     doors = [Door("udp", settings.port, address)]
     manager = NOBODY if settings.managed_by and on.manager == CHILD else on.manager
+    write = files.write_for_unit if manager == SYSTEMD else lambda: files.write_for_child(folder)
     daemon = _daemon(on, manager, "ntp", doors, settings.unit, ntp.PACKAGE)
     if daemon is None:
         daemon = Child(
-            settings.program, on.namespace.command(files.argv(folder)), package=ntp.PACKAGE
+            settings.program,
+            on.namespace.command(files.argv(folder)),
+            package=ntp.PACKAGE,
+            again=lambda: _once_more("ntp", doors, on, write),
         )
-    write = files.write_for_unit if manager == SYSTEMD else lambda: files.write_for_child(folder)
     return OutsideService(
         "ntp",
         daemon,
@@ -90,6 +94,7 @@ def tgt_service(on: Host) -> TgtService:
             package=tgt.PACKAGE,
             # It takes no notice of SIGTERM, and has nothing to tidy up: targets are read-only.
             end_signal=signal.SIGKILL,
+            again=lambda: _once_more("tgt", [door], on),
             variables=variables,
         )
     return TgtService(
@@ -111,6 +116,14 @@ def _daemon(
     if manager == SYSTEMD:
         return Unit(unit, on.systemctl, package=package)
     return Elsewhere(name, doors, on.namespace) if manager == NOBODY else None
+
+
+def _once_more(
+    name: str, doors: list[Door], on: Host, prepare: Callable[[], None] = nothing
+) -> None:
+    """See that a child finds its files and ports when it is started again."""
+    prepare()
+    require(name, doors, on.namespace)
 
 
 def _expected_ntp(on: Host, manager: str) -> Expected:

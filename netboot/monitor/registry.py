@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from netboot.binding import EVERY_ADDRESS, Binding
 from netboot.content import Observer
 from netboot.loop import LoopThread
-from netboot.monitor.builtin import BuiltIn
+from netboot.monitor.builtin import BuiltIn, Server
 from netboot.monitor.idle import Unconfigured
 from netboot.monitor.programs import Host, ntp_service, tgt_service
 from netboot.monitor.service import OFF, ON, Expected, Managed
@@ -35,36 +35,26 @@ class Parts:
 
 def http(parts: Parts) -> Managed:
     """Boot scripts, kernels, images."""
-    settings = parts.host.settings
-    return BuiltIn(
-        "http",
-        _switched("http_enabled", settings.http_enabled),
-        _binding(parts, "HTTP", "http_port", socket.SOCK_STREAM),
-        settings.http_port,
-        lambda door: HttpServer(parts.source(), sockets=[door], observer=parts.observers["http"]),
-        parts.loop,
-        ("netboot.services.http",),
-    )
+
+    def make(door: socket.socket) -> HttpServer:
+        return HttpServer(parts.source(), sockets=[door], observer=parts.observers["http"])
+
+    return _built_in(parts, "http", socket.SOCK_STREAM, make)
 
 
 def tftp(parts: Parts) -> Managed:
     """Boot loaders and what they ask for."""
-    settings = parts.host.settings
-    return BuiltIn(
-        "tftp",
-        _switched("tftp_enabled", settings.tftp_enabled),
-        _binding(parts, "TFTP", "tftp_port", socket.SOCK_DGRAM),
-        settings.tftp_port,
-        lambda door: TftpServer(
+
+    def make(door: socket.socket) -> TftpServer:
+        return TftpServer(
             parts.source(),
             sockets=[door],
             make_socket=parts.host.namespace.socket,
             observer=parts.observers["tftp"],
-            limits=Limits(max_blksize=settings.tftp_max_block_size),
-        ),
-        parts.loop,
-        ("netboot.services.tftp",),
-    )
+            limits=Limits(max_blksize=parts.host.settings.tftp_max_block_size),
+        )
+
+    return _built_in(parts, "tftp", socket.SOCK_DGRAM, make)
 
 
 def dhcp4(parts: Parts) -> Managed:
@@ -89,13 +79,20 @@ SERVICES: tuple[Callable[[Parts], Managed], ...] = (
 )
 
 
-def _switched(option: str, on: bool) -> Expected:
-    if on:
-        return Expected(ON, f"[netboot]{option} is true")
-    return Expected(OFF, f"[netboot]{option} is false")
-
-
-def _binding(parts: Parts, server: str, option: str, kind: socket.SocketKind) -> Binding:
-    settings = parts.host.settings
+def _built_in(
+    parts: Parts, name: str, kind: socket.SocketKind, make: Callable[[socket.socket], Server]
+) -> BuiltIn:
+    """A server of ours. ``name`` also begins the names of its options."""
+    settings, namespace = parts.host.settings, parts.host.namespace
+    on: bool = getattr(settings, f"{name}_enabled")
+    reason = f"[netboot]{name}_enabled is {'true' if on else 'false'}"
     address = EVERY_ADDRESS if settings.listen_all else settings.address
-    return Binding(server, option, kind, address, parts.host.namespace)
+    return BuiltIn(
+        name,
+        Expected(ON if on else OFF, reason),
+        Binding(name.upper(), f"{name}_port", kind, address, namespace),
+        getattr(settings, f"{name}_port"),
+        make,
+        parts.loop,
+        (f"netboot.services.{name}",),
+    )

@@ -7,6 +7,8 @@ process, a program that we run, or a unit of systemd. Which of these it is shows
 
 from __future__ import annotations
 
+import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
@@ -82,3 +84,23 @@ class Managed(Protocol):
 
     def stop(self) -> None:
         """End what lives and dies with this process; what systemd runs stays."""
+
+
+class Restarted(ABC):
+    """What is restarted by ``stop`` and ``ensure``, with nothing in between."""
+
+    def __init__(self) -> None:
+        self._changing = threading.RLock()
+
+    def restart(self) -> None:
+        with self._changing:
+            self.stop()
+            self.ensure()
+
+    @abstractmethod
+    def ensure(self) -> None:
+        """As in ``Managed``."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """As in ``Managed``."""

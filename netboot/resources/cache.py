@@ -7,9 +7,11 @@ of that; what they cannot tell, a run with ``thorough`` finds.
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import io
 import logging
+import math
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -109,15 +111,17 @@ class Cache:
         """Where the content lies or would lie."""
         return self.folder / sha256
 
-    def clear(self) -> int:
-        """Remove what no snapshot has, and tell how many files that were."""
-        count = 0
+    def clear(self, before: datetime.datetime | None = None) -> None:
+        """Remove what no snapshot has, or of that only what was fetched ``before``."""
+        end = before.timestamp() if before else math.inf
+        if not self.folder.is_dir():
+            return
         with disk("clearing the cache", self.folder), os.scandir(self.folder) as found:
             for item in found:
-                if _SHA256.fullmatch(item.name) and item.stat().st_nlink == 1:
+                told = item.stat()
+                unused = _SHA256.fullmatch(item.name) and told.st_nlink == 1
+                if unused and told.st_mtime < end:
                     os.unlink(item.path)
-                    count += 1
-        return count
 
     def _settle(self, made: Path, sha256: str) -> Stored:
         with disk("putting a file into the cache", self.folder):

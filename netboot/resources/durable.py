@@ -17,6 +17,7 @@ from pathlib import Path
 from drophammer.errors import Unavailable
 
 FILE_MODE, FOLDER_MODE = 0o644, 0o755
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 PARTIAL = ".partial-"
 """How all begins that is not finished: what a killed run leaves is found by it."""
 
@@ -87,7 +88,7 @@ def remove(path: Path) -> None:
 
 
 def _told(error: OSError, doing: str, where: Path) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in NO_ROOM:
         return (
             f"The disk of {where} is full: {doing} was not possible. What machines boot is as it "
             "was; make room, or move [resources] root, and import again."

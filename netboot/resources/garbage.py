@@ -45,7 +45,7 @@ def collect(
     old = [
         snapshot
         for position, snapshot in enumerate(kept)
-        if snapshot != current and _replaced(kept, position) + keep <= now
+        if snapshot != current and _replaced(kept, position, now) + keep <= now
     ]
     if not old or current is None:
         return []
@@ -55,7 +55,7 @@ def collect(
         gone = [
             snapshot
             for snapshot in old
-            if snapshot.name not in needed and _touched(snapshot) + keep <= now
+            if snapshot.name not in needed and _touched(snapshot, now) + keep <= now
         ]
         hidden = [_hide(snapshot) for snapshot in gone]
     with disk("removing old snapshots", resources.root):
@@ -70,15 +70,25 @@ def _hide(snapshot: Snapshot) -> Path:
     return hidden
 
 
-def _replaced(kept: list[Snapshot], position: int) -> datetime.datetime:
-    """When it ceased to be current: when the next one was made.."""
-    later = kept[position + 1 : position + 2] or [kept[position]]
-    return names.snapshot_time(later[0].name)
+def _replaced(kept: list[Snapshot], position: int, now: datetime.datetime) -> datetime.datetime:
+    """When it ceased to be current: when the next one was made.
+
+    A name may be ahead of the clock, which was set back, or when one followed close upon another.
+    """
+    later = (kept[position + 1 : position + 2] or [kept[position]])[0]
+    named = names.snapshot_time(later.name)
+    return named if named <= now else _touched(later, now)
 
 
-def _touched(snapshot: Snapshot) -> datetime.datetime:
-    """When it was made, or pinned when it was not current any more."""
-    return datetime.datetime.fromtimestamp(snapshot.path.stat().st_mtime, datetime.UTC)
+def _touched(snapshot: Snapshot, now: datetime.datetime) -> datetime.datetime:
+    """When it was made, or pinned when it was not current any more.
+
+    What a wrong clock has put into the future counts from now, or it would be kept until then.
+    """
+    touched = datetime.datetime.fromtimestamp(snapshot.path.stat().st_mtime, datetime.UTC)
+    if touched > now:
+        os.utime(snapshot.path, (now.timestamp(), now.timestamp()))
+    return min(touched, now)
 
 
 def _never_current(resources: Resources) -> None:

@@ -70,11 +70,11 @@ class Index:
 
 
 class Damaged(Unavailable):
-    """The index can be read and is none."""
+    """The index is lost, or can be read and is none."""
 
 
 def load(path: Path) -> Index:
-    """Read an index; empty when there is none. Raises Damaged, or Unavailable for the disk."""
+    """Read an index. Raises Damaged, or Unavailable for the disk."""
     try:
         told: Any = json.loads(path.read_bytes())
         if told["format"] != _FORMAT:
@@ -82,7 +82,9 @@ def load(path: Path) -> Index:
         files = {name: FileEntry(**entry) for name, entry in told["files"].items()}
         return Index(files, dict(told["links"]))
     except FileNotFoundError:
-        return Index()
+        raise Damaged(
+            f"The index of boot resources {path} is not there; the next import writes a new one."
+        ) from None
     except OSError as error:
         raise Unavailable(
             f"The index of boot resources {path} cannot be read: {error.strerror}."

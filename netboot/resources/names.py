@@ -121,11 +121,17 @@ def is_snapshot(name: str) -> bool:
 def snapshot_name(moment: datetime.datetime, newest: str | None) -> str:
     """The name of a snapshot made now: later than any there is, whatever the clock says.
 
-    Two within a second, or a clock put back, count on from the newest one.
+    Two within a second, or a clock put back, count on from the newest one. Raises Invalid when
+    nothing can follow upon it.
     """
     name = moment.astimezone(datetime.UTC).strftime(_TIME)
     if newest is not None and name <= newest:
-        name = (snapshot_time(newest) + datetime.timedelta(seconds=1)).strftime(_TIME)
+        try:
+            name = (snapshot_time(newest) + datetime.timedelta(seconds=1)).strftime(_TIME)
+        except OverflowError:
+            raise Invalid(
+                f"No snapshot can follow upon {newest}: no import has made that; remove it."
+            ) from None
     return name
 
 

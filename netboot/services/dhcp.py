@@ -32,7 +32,8 @@ from netboot.subnets import ADVERTISE, PROXY, SERVER, DhcpSettings
 
 log = logging.getLogger(__name__)
 
-PORT = DHCP4
+NAMED, WRITTEN = 10, 100
+"""So many addresses that cannot be kept are named in the reason, and in the log at once."""
 
 KnownHost = Host | tuple[str, str | None] | tuple[str, str | None, object]
 
@@ -156,10 +157,12 @@ class DhcpServer:
     def _texts(self, hosts: Iterable[KnownHost]) -> tuple[str, str]:
         found = [host if isinstance(host, Host) else Host(*host) for host in hosts]
         text, problems = known.render(found, self._settings, self._own)
-        if tuple(problems) != self._problems:
-            self._problems = tuple(problems)
-            for sentence in problems:
-                log.warning("%s", sentence)
+        news = sorted(set(problems).difference(self._problems))
+        self._problems = tuple(problems)
+        for sentence in news[:WRITTEN]:
+            log.warning("%s", sentence)
+        if len(news) > WRITTEN:
+            log.warning("%d more addresses are not kept", len(news) - WRITTEN)
         return text, known.render6(found)
 
     def _plan4(self, settings: DhcpSettings) -> Plan:
@@ -189,7 +192,9 @@ class DhcpServer:
 
     def _notes(self) -> str:
         watch = self._watch
-        return " ".join([*(watch.sentences() if watch else ()), *self._problems])
+        problems, more = self._problems[:NAMED], len(self._problems) - NAMED
+        rest = (f"{more} more addresses are not kept; the log names them.",) if more > 0 else ()
+        return " ".join([*(watch.sentences() if watch else ()), *problems, *rest])
 
     def _new_watch(self) -> Watch:
         served = [subnet for subnet in self._settings.served if subnet.mode == SERVER]

@@ -26,6 +26,7 @@ from netboot.monitor.service import (
     UNAVAILABLE,
     Actual,
     Expected,
+    Restarted,
 )
 from netboot.services.dhcp_config import DhcpFiles
 from netboot.services.dhcp_log import advertises, file_read
@@ -49,7 +50,7 @@ class Plan:
     reads_hosts: bool = True
 
 
-class Dnsmasq:
+class Dnsmasq(Restarted):
     """A ``Managed`` service (see netboot/monitor). ``heard`` gets each line it says."""
 
     unit = None
@@ -66,6 +67,7 @@ class Dnsmasq:
         heard: Callable[[str], None],
         notes: Callable[[], str],
     ) -> None:
+        super().__init__()
         self.name = name
         self.loggers = (__name__, "netboot.services.dhcp")
         self.files = DhcpFiles.below(folder)
@@ -76,12 +78,13 @@ class Dnsmasq:
         self._tell = heard
         self._notes = notes
         self._changed: Callable[[], None] = nothing
-        self._changing = threading.RLock()
         self._news = threading.Condition()
         self._reads = 0
         self._up = False
         self._failed = False
-        self._hosts = ""
+        # What dnsmasq is to know, and whether it has said that it does.
+        self._hosts, self._known = "", False
+        self._writing = threading.Lock()
         self._refused = ""
         self._child: Supervised | None = None
 
@@ -109,12 +112,6 @@ class Dnsmasq:
             self.stop()
         elif self._child is None:
             self.start(self._hosts)
-
-    def restart(self) -> None:
-        """Stop and start it, with its files written and tried anew."""
-        with self._changing:
-            self.stop()
-            self.ensure()
 
     def stop(self) -> None:
         """End dnsmasq; returns when it is gone. Leases stay on disk."""
@@ -154,12 +151,12 @@ class Dnsmasq:
         refuses, Unavailable with dnsmasq's words when it cannot run.
         """
         with self._changing:
-            self._hosts = hosts
+            self._hosts, self._known = hosts, False
             if self._plan.expected.state != ON:
                 return
             self._refused = ""
             try:
-                self._start(hosts)
+                self._start()
             except DrophammerError as error:
                 self._refused = error.message
                 raise
@@ -187,10 +184,10 @@ class Dnsmasq:
                 self._hosts = text
                 return
             with self._news:
-                if self._up and text == self._hosts:
+                if self._up and self._known and text == self._hosts:
                     return
                 before = self._reads
-            self._folder.write_hosts(text)
+            self._write_hosts(text)
             with self._news:
                 # A dnsmasq that is still starting would die of the signal; it reads the
                 # new file in any case.
@@ -201,13 +198,34 @@ class Dnsmasq:
                         f"dnsmasq ({self.name}) did not take the new list of machines: "
                         f"{self.state}."
                     )
-                self._hosts = text
+                self._known = True
 
-    def _start(self, hosts: str) -> None:
+    def _write_hosts(self, text: str) -> None:
+        with self._writing:
+            self._hosts, self._known = text, False
+            self._folder.write_hosts(text)
+
+    def _prepare(self) -> None:
+        """See that dnsmasq finds all as it should be: at each start, whoever wants it."""
         self._folder.require()
-        self._folder.write_hosts(hosts)
+        with self._writing:
+            self._known = self._has_hosts()
         self._folder.install(self._plan.config)
         self._plan.ports.check(self._namespace)
+
+    def _has_hosts(self) -> bool:
+        try:
+            self._folder.write_hosts(self._hosts)
+        except Unavailable as error:
+            if not self.files.hosts.exists():
+                raise
+            # The machines of before boot on; who changes the list tries again, and says so.
+            log.warning("%s goes on with its former list of machines: %s", self.name, error.message)
+            return False
+        return True
+
+    def _start(self) -> None:
+        self._prepare()
         self._up = self._failed = False
         argv = [self._program, "--keep-in-foreground", f"-C{self.files.config}"]
         child = Supervised(
@@ -215,6 +233,7 @@ class Dnsmasq:
             self._namespace.command(argv),
             heard=self._heard,
             ended=self._ended,
+            again=self._prepare,
         )
         child.start()
         with self._news:

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from netboot.content import Nobody, Observer, Source
+from netboot.refusals import Refusals
 from netboot.services.http_answer import head_bytes, refusal_fields
 from netboot.services.http_connection import Connection, Limits
 
@@ -42,6 +43,7 @@ class HttpServer:
         self._limits = limits or Limits()
         self._connections: dict[asyncio.Task[None], Connection] = {}
         self._clients: Counter[str] = Counter()
+        self._refusals = Refusals("HTTP", log)
         self._open = False
 
     @property
@@ -113,7 +115,7 @@ class HttpServer:
             self._turn_away(sock)
             return
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection = Connection(sock, self._source, self._observer, self._limits)
+        connection = Connection(sock, self._source, self._observer, self._limits, self._refusals)
         task = asyncio.get_running_loop().create_task(connection.run())
         self._connections[task] = connection
         self._clients[client] += 1

@@ -25,9 +25,8 @@ from netboot.content import (
     ip_text,
     notify,
     open_content,
-    refusal,
-    without_key,
 )
+from netboot.refusals import Refusals
 from netboot.services.http_answer import Answer, answer, head_bytes, refusal_fields
 from netboot.services.http_delivery import Delivery, Stalled
 from netboot.services.http_request import MAX_HEAD, MAX_TARGET, BadHead, Head, parse_head
@@ -63,12 +62,18 @@ class Connection:
     """Owns a connected, non-blocking socket, and closes it at its end."""
 
     def __init__(
-        self, sock: socket.socket, source: Source, observer: Observer, limits: Limits
+        self,
+        sock: socket.socket,
+        source: Source,
+        observer: Observer,
+        limits: Limits,
+        refusals: Refusals,
     ) -> None:
         self._sock = sock
         self._source = source
         self._observer = observer
         self._limits = limits
+        self._refusals = refusals
         self._buffer = bytearray()
         self._resting = False
         self._finishing = False
@@ -173,9 +178,8 @@ class Connection:
                 keep = await self._deliver(delivery, head, opened, chosen)
             outcome = PROBED if head.method == "HEAD" else COMPLETE
         except _Refused as refused:
-            path, why = without_key(request.path), without_key(refused.message)
-            outcome = f"refused: {why}"
-            log.info("HTTP refused %r to %s: %s", path, request.client, why)
+            outcome = f"refused: {refused.why}"
+            self._refusals.refused(request, refused.why)
             keep = await self._refuse(refused, head)
         except (OSError, Stalled) as error:
             outcome = f"the connection broke: {error}"
@@ -189,7 +193,8 @@ class Connection:
         try:
             return await open_content(self._source, request, self._limits.open_seconds)
         except Exception as error:  # the edge: whatever happened, the client gets an answer
-            raise _Refused(_status(error), refusal(error, request)) from None
+            refusal = self._refusals.of(error, request)
+            raise _Refused(_status(error), refusal.told, why=refusal.why) from None
 
     @staticmethod
     def _choose(head: Head, opened: Opened) -> Answer:
@@ -239,11 +244,19 @@ class Connection:
 class _Refused(Exception):
     """An answer other than the content asked for."""
 
-    def __init__(self, status: int, message: str, fields: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        fields: Mapping[str, str] | None = None,
+        *,
+        why: str = "",
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
         self.fields = fields or {}
+        self.why = why or message
 
 
 def _status(error: Exception) -> int:

@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from drophammer.errors import Unavailable
+from drophammer.errors import DrophammerError, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +38,9 @@ class Supervised:
     """Keeps ``argv`` running. ``heard`` gets each line of its stderr, in the thread of this object.
 
     ``began`` and ``ended`` are called, in the same thread, whenever the program has been started
-    or has ended. ``end_signal`` is what ends it in an orderly way, now and when this process dies;
-    ``variables`` are added to its environment.
+    or has ended; ``again`` before it is started once more, since files that it reads may have been
+    lost: when that raises a domain error, it is not started yet. ``end_signal`` is what ends it in
+    an orderly way, now and when this process dies; ``variables`` are added to its environment.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Supervised:
         heard: Callable[[str], None],
         ended: Callable[[], None],
         began: Callable[[], None] = nothing,
+        again: Callable[[], None] = nothing,
         end_signal: signal.Signals = signal.SIGTERM,
         variables: Mapping[str, str] | None = None,
         first_pause: float = FIRST_PAUSE,
@@ -59,6 +61,7 @@ class Supervised:
         self._heard = heard
         self._began = began
         self._ended = ended
+        self._again = again
         self._end_signal = end_signal
         self._variables = dict(variables or {})
         self._first_pause = first_pause
@@ -82,7 +85,7 @@ class Supervised:
     def start(self) -> None:
         """Begin. Raises Unavailable when the program is not installed."""
         for program in ("setpriv", self._argv[0]):
-            if shutil.which(program) is None:
+            if shutil.which(program, path=environment()["PATH"]) is None:
                 raise Unavailable(
                     f"{self.name} needs the program {program!r}, which is not installed here; "
                     "install its package or give its full path in the configuration."
@@ -119,10 +122,11 @@ class Supervised:
                     pass
 
     def _keep(self) -> None:
-        pause = self._first_pause
+        pause, prepare = self._first_pause, nothing
         while not self._stopping.is_set():
             begun = time.monotonic()
-            reason = self._run()
+            reason = self._run(prepare)
+            prepare = self._again
             if self._stopping.is_set():
                 break
             if time.monotonic() - begun > STEADY_SECONDS:
@@ -133,15 +137,18 @@ class Supervised:
             self._stopping.wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
-    def _run(self) -> str:
+    def _run(self, prepare: Callable[[], None]) -> str:
         """One life of the program; returns why it ended."""
         try:
+            prepare()
             with self._lock:
                 if self._stopping.is_set():
                     return "stopped"
                 self._child = child = self._spawn()
         except OSError as error:
             return f"could not be started: {error.strerror}"
+        except DrophammerError as error:
+            return error.message.rstrip(".")
         self._state = f"running (pid {child.pid})"
         self._began()
         last = self._listen(child)

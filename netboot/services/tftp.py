@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections import Counter
 from collections.abc import Sequence
 
 from drophammer.errors import Forbidden
 from netboot.content import Address, Nobody, Observer, Source, ip_text
+from netboot.refusals import Refusals
 from netboot.services import tftp_packet as packet
 from netboot.services.tftp_options import Limits
-from netboot.services.tftp_poll import Poll
+from netboot.services.tftp_poll import PollLoop
 from netboot.services.tftp_session import Service, Session
 from netboot.services.tftp_sockets import (
     Datagram,
@@ -55,6 +57,8 @@ class TftpServer:
         self._make_socket = make_socket
         self._observer = observer or Nobody()
         self._sessions: dict[Key, Session] = {}
+        self._clients: Counter[str] = Counter()
+        self._refusals = Refusals("TFTP", log)
 
     @property
     def transfers(self) -> int:
@@ -67,15 +71,17 @@ class TftpServer:
         return f"{self.transfers} transfers"
 
     async def start(self) -> None:
-        """Begin to answer. Raises OSError when a socket cannot be used."""
+        """Begin to answer, on a PollLoop. Raises OSError when a socket cannot be used."""
         loop = asyncio.get_running_loop()
+        assert isinstance(loop, PollLoop)
         self._service = Service(
             self._source,
             self._make_socket,
             self._observer,
             self._limits,
             bytearray(packet.MAX_REQUEST),
-            Poll(loop),
+            loop.poll,
+            self._refusals,
         )
         for door in self._doors:
             prepare_door(door)
@@ -96,8 +102,6 @@ class TftpServer:
         await self._sessions_over(None)
         for door in doors:
             door.close()
-        if doors:
-            self._service.poll.close()
 
     async def _sessions_over(self, seconds: float | None) -> None:
         tasks = {session.task for session in self._sessions.values()}
@@ -144,16 +148,34 @@ class TftpServer:
                 return
             # Firmware starts over from the same port, and its abort may have been lost.
             before.end("superseded by a new request", tell=False)
-        elif len(self._sessions) >= self._limits.max_transfers:
+        elif not self._has_room(datagram.client[0]):
             self._refuse(door, datagram, packet.NOT_DEFINED, "Too many transfers; try again soon.")
             return
         session = self._sessions[key] = Session(self._service, door, datagram, asked)
+        self._clients[datagram.client[0]] += 1
         session.task.add_done_callback(lambda _: self._forget(key, session))
+
+    def _has_room(self, client: str) -> bool:
+        """Room for one more transfer, if need be that of somebody who only asks."""
+        if self._clients[client] >= self._limits.max_of_client:
+            return False
+        if len(self._sessions) < self._limits.max_transfers:
+            return True
+        for key, session in self._sessions.items():
+            if session.is_idle:
+                session.end("made room for others", tell=False)
+                del self._sessions[key]
+                return True
+        return False
 
     def _forget(self, key: Key, session: Session) -> None:
         if self._sessions.get(key) is session:
             del self._sessions[key]
+        client = key[0][0]
+        self._clients[client] -= 1
+        if not self._clients[client]:
+            del self._clients[client]
 
     def _refuse(self, door: socket.socket, datagram: Datagram, code: int, message: str) -> None:
-        log.info("TFTP refused %s: %s", ip_text(datagram.client), message)
+        self._refusals.unread(ip_text(datagram.client), message)
         send_from(door, packet.error(code, message), datagram)

@@ -17,6 +17,10 @@ from netboot.services.tftp_packet import DATA, HEADER
 PIECE = 64 * 1024
 MAX_VIEWS = 512  # below IOV_MAX (1024), and bounds the memory for small blocks
 
+# The octets of the block numbers in their order, twice, so that a run may go over the end.
+_HIGH = b"".join(bytes([high]) * 256 for high in range(256)) * 2
+_LOW = bytes(range(256)) * 512
+
 
 class Store(Protocol):
     """Bytes of a known size, from which views are filled."""
@@ -122,6 +126,11 @@ class Blocks:
             self._buffer[at + HEADER.size : at + self.stride]
             for at in range(0, len(self._buffer), self.stride)
         ]
+        for at in range(0, len(self._buffer), self.stride):
+            HEADER.pack_into(self._buffer, at, DATA, 0)
+        # The places for the two octets of each block's number.
+        self._high = self._buffer[HEADER.size - 2 :: self.stride]
+        self._low = self._buffer[HEADER.size - 1 :: self.stride]
         self._first = 1
         self._held = 0
         self._filled = 0
@@ -164,8 +173,9 @@ class Blocks:
             if count < needed:
                 return False
             got = count * self._blksize
-        for slot in range(count):
-            HEADER.pack_into(self._buffer, slot * self.stride, DATA, first + slot & 0xFFFF)
+        number = first & 0xFFFF
+        self._high[:count] = _HIGH[number : number + count]
+        self._low[:count] = _LOW[number : number + count]
         self._first, self._held = first, count
         self._filled = got + count * HEADER.size
         return True

@@ -26,7 +26,9 @@ class Limits:
     max_blksize: octets, for IPv4; 1468 fills an Ethernet frame. IPv6 gets 20 less.
     max_windowsize: blocks sent without an acknowledgement between them.
     max_timeout: s; a client that asks for a longer one is not granted it.
-    max_transfers: at the same time; more get error 0. Each needs 3 descriptors.
+    max_transfers: at the same time; more get error 0. Each needs 3 descriptors. Who has
+        never acknowledged anything after the first pause makes room for others.
+    max_of_client: of these, for one address: nobody shall take them all.
     open_seconds: how long the source may take to find a file.
     retry_seconds: first pause before a packet is sent again, doubled each time,
         when the client named none.
@@ -38,6 +40,7 @@ class Limits:
     max_windowsize: int = 64
     max_timeout: int = 60
     max_transfers: int = 1000
+    max_of_client: int = 250
     open_seconds: float = 10.0
     retry_seconds: float = 0.25
     patience_seconds: float = 20.0

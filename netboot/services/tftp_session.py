@@ -23,9 +23,8 @@ from netboot.content import (
     ip_text,
     notify,
     open_content,
-    refusal,
-    without_key,
 )
+from netboot.refusals import Refusals
 from netboot.services import tftp_packet as packet
 from netboot.services.tftp_blocks import Blocks, File, Memory, to_netascii
 from netboot.services.tftp_options import Limits, negotiate
@@ -54,6 +53,7 @@ class Service:
     limits: Limits
     inbox: bytearray
     poll: Poll
+    refusals: Refusals
 
 
 class Session:
@@ -85,6 +85,12 @@ class Session:
         transfer = self._transfer
         return transfer is None or not transfer.answered or transfer.silence() < RESTART_SECONDS
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether the client has never answered, and had its time to."""
+        transfer, pause = self._transfer, self._service.limits.retry_seconds
+        return transfer is not None and not transfer.answered and transfer.silence() > pause
+
     def repeat(self) -> None:
         """The client asked again: what we last sent may be lost."""
         if self._transfer is not None:
@@ -113,11 +119,11 @@ class Session:
             outcome = Outcome(0, 0, self._cancelled)
             raise
         except Exception as error:  # the edge: whatever happened, the machine gets an answer
-            message = refusal(error, request)
-            path, why = without_key(request.path), without_key(message)
-            outcome = Outcome(0, 0, f"refused: {why}")
-            log.info("TFTP refused %r to %s: %s", path, request.client, why)
-            self._refuse(_error_code(error), message)
+            refusals = self._service.refusals
+            refusal = refusals.of(error, request)
+            refusals.refused(request, refusal.why)
+            outcome = Outcome(0, 0, f"refused: {refusal.why}")
+            self._refuse(_error_code(error), refusal.told)
         finally:
             seconds = monotonic() - begun
             notify(

@@ -13,14 +13,13 @@ import socket
 from dataclasses import dataclass
 from time import monotonic
 
-from netboot.content import COMPLETE, PROBED
+from netboot.content import COMPLETE, PROBED, UNCONFIRMED
 from netboot.services import tftp_packet as packet
 from netboot.services.tftp_blocks import Blocks
 from netboot.services.tftp_options import Limits, Terms
 from netboot.services.tftp_poll import Poll
 from netboot.services.tftp_sockets import UDP_SEGMENT
 
-UNCONFIRMED = "complete but for the last acknowledgement"
 MAX_PAUSE = 4.0
 MAX_SEGMENTS = 64  # UDP_MAX_SEGMENTS of Linux
 MAX_BURST = 65000

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from netboot.content import StaticFiles
 from netboot.services.http import HttpServer
+from netboot.services.tftp_poll import PollLoop
 
 
 async def serve(host: str, port: int, root: Path) -> None:
@@ -37,7 +38,9 @@ def main() -> None:
     parser.add_argument("port", type=int)
     parser.add_argument("root", type=Path)
     options = parser.parse_args()
-    asyncio.run(serve(options.host, options.port, options.root))
+    # The loop that it has in the product, together with TFTP.
+    with asyncio.Runner(loop_factory=PollLoop) as runner:
+        runner.run(serve(options.host, options.port, options.root))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from pathlib import Path
 from netboot.content import StaticFiles
 from netboot.services.tftp import TftpServer
 from netboot.services.tftp_options import Limits
+from netboot.services.tftp_poll import PollLoop
 
 
 async def serve(host: str, port: int, root: Path, max_blksize: int) -> None:
@@ -43,7 +44,8 @@ def main() -> None:
     parser.add_argument("root", type=Path)
     parser.add_argument("--max-blksize", type=int, default=1468)
     options = parser.parse_args()
-    asyncio.run(serve(options.host, options.port, options.root, options.max_blksize))
+    with asyncio.Runner(loop_factory=PollLoop) as runner:
+        runner.run(serve(options.host, options.port, options.root, options.max_blksize))
 
 
 if __name__ == "__main__":

@@ -11,10 +11,11 @@ import stat
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 from drophammer.errors import ImageError, Invalid
 from netboot.importing.egress import Egress
-from netboot.importing.filefetch import FileFetcher
+from netboot.importing.filefetch import FileFetcher, tag
 from netboot.importing.source import Entry, Known
 from netboot.resources.names import place
 
@@ -55,7 +56,7 @@ class LocalFiles:
         if not stat.S_ISREG(found.st_mode) or not inside:
             return None
         url = file.resolve().as_uri()
-        origin = f"{file} {found.st_ino}-{found.st_size}-{found.st_mtime_ns}"
+        origin = f"{file} {tag(found)}"
         changed = datetime.datetime.fromtimestamp(found.st_mtime, datetime.UTC)
         before = known.get(path)
         same = before if before is not None and before.origin == origin else None
@@ -64,6 +65,14 @@ class LocalFiles:
             sha256=same.sha256 if same else None,
             size=found.st_size,
             version=f"{changed:%Y%m%d-%H%M%S}",
-            fetch=partial(self._files.fetch, url, most=found.st_size),
+            fetch=partial(self._fetch, url, found),
             origin=origin,
         )
+
+    def _fetch(self, url: str, listed: os.stat_result, out: BinaryIO) -> None:
+        """What was exchanged since may be of another version than the files beside it."""
+        self._files.fetch(url, out, listed.st_size)
+        if self._files.tag(url) != tag(listed):
+            raise ImageError(
+                f"{url} was exchanged after it was listed; nothing was taken. Import again."
+            )

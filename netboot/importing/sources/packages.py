@@ -16,6 +16,7 @@ from drophammer.errors import ImageError
 from netboot.archives.package import LIMITS
 from netboot.importing.egress import shown
 from netboot.importing.fetch import Fetch
+from netboot.importing.filefetch import tag
 from netboot.importing.source import Entry, Known
 from netboot.importing.sources import loadernames
 from netboot.importing.sources.bundle import Bundle, pinned
@@ -42,11 +43,11 @@ class Packages:
                     yield entry
 
     def _bundle(self, url: str, sha256: str) -> Bundle:
-        tag = f"sha256:{sha256}" if sha256 else self._tag(url)
+        version = f"sha256:{sha256}" if sha256 else self._tag(url)
         return Bundle(
             shown=shown(url),
             version=shown(url).rpartition("/")[2],
-            origin=f"{shown(url)} {tag} {_RULES}" if tag else None,
+            origin=f"{shown(url)} {version} {_RULES}" if version else None,
             opened=lambda: self._opened(url, sha256),
             paths=loadernames.paths,
         )
@@ -55,10 +56,9 @@ class Packages:
         if not url.startswith("/"):
             return self._fetch.tag(url)
         try:
-            found = Path(url).stat()
+            return tag(Path(url).stat())
         except OSError as error:
             raise _unreadable(url, error) from None
-        return f"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}"
 
     def _opened(self, url: str, sha256: str) -> BinaryIO:
         try:

@@ -29,7 +29,8 @@ class Seen:
 
     def check(self, what: str, updated: datetime.datetime, now: datetime.datetime) -> None:
         """Note the date of a document. Raises ImageError when it goes back, or far ahead."""
-        last = self._dates.get(what)
+        name = _name(what)
+        last = self._dates.get(name)
         if last is not None and updated < last:
             raise ImageError(
                 f"{what} was not taken: it is of {updated:%Y-%m-%d %H:%M:%S} UTC, and one of "
@@ -41,7 +42,7 @@ class Seen:
                 f"{what} was not taken: it is of {updated:%Y-%m-%d %H:%M:%S} UTC, which is yet to "
                 "come. Check the clock of this host."
             )
-        self._new[what] = updated
+        self._new[name] = updated
 
     def keep(self) -> None:
         """Write down what was noted, atomically. Raises Unavailable."""
@@ -69,7 +70,7 @@ class Seen:
             if told["url"] != self._url:
                 return {}
             dates = told["updated"].items()
-            return {what: datetime.datetime.fromisoformat(text) for what, text in dates}
+            return {_name(what): datetime.datetime.fromisoformat(text) for what, text in dates}
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -77,3 +78,8 @@ class Seen:
                 f"{self._path} cannot be read ({error}): it holds how new the last index was. "
                 "Remove it when you trust the mirror and the way to it."
             ) from None
+
+
+def _name(what: str) -> str:
+    """The same for a document signed inline and beside: neither may stand in for a newer other."""
+    return what.removesuffix(".sjson").removesuffix(".json")

@@ -49,9 +49,7 @@ def committed(scene: Any) -> list[str]:
     return threads
 
 
-def test_a_stage_costs_few_statements(
-    scene: Any, counted: list[str], committed: list[str]
-) -> None:
+def test_a_stage_costs_few_statements(scene: Any, counted: list[str], committed: list[str]) -> None:
     scene.start(heartbeat_interval=1000, sweep_interval=1000)
     node_id = scene.node("enroll")
     for verb, state in (

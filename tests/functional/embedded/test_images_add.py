@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,3 +48,27 @@ def test_an_image_that_cannot_be_is_a_sentence(
     assert "cannot stand in the name" in told
     assert "none is not a file" in told
     assert "would be empty" in told
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, which goes on as somebody else")
+def test_a_file_that_the_service_s_user_may_not_read_is_a_sentence(
+    run: Callable[..., tuple[int, str, str]], config: Path
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        here = Path(folder)
+        here.chmod(0o755)
+        (here / "state").mkdir()
+        os.chown(here / "state", 65534, 65534)
+        (here / "drophammer.conf").write_text(config.read_text())
+        (here / "mine").mkdir(mode=0o700)
+        for name in ("vmlinuz", "mine/vmlinuz"):
+            (here / name).write_bytes(b"kernel")
+            (here / name).chmod(0o600)
+            for option in ("--kernel", "--root"):
+                where = ["--config-file", str(here / "drophammer.conf")]
+                where += ["--state-dir", str(here / "state")]
+                code, _, said = run("images", "add", IMAGE, *where, option, str(here / name))
+                assert code == 1
+                assert f"{here / name} is not a file that can be read by user 65534" in said
+                assert "Permission denied" in said
+                assert "Traceback" not in said

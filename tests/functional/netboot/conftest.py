@@ -24,6 +24,7 @@ from netboot.services.http import HttpServer
 from netboot.services.http_connection import Limits as HttpLimits
 from netboot.services.tftp import TftpServer
 from netboot.services.tftp_options import Limits as TftpLimits
+from netboot.services.tftp_poll import PollLoop
 
 DATA, ACK, ERROR, OACK = 3, 4, 5, 6
 
@@ -32,7 +33,7 @@ class LoopThread:
     """An event loop in a thread, stopped and closed at the end."""
 
     def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
+        self.loop = PollLoop()
         self._thread = threading.Thread(target=self.loop.run_forever, name="server-loop")
         self._thread.start()
 

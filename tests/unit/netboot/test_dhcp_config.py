@@ -23,7 +23,7 @@ SUBNET = Subnet(
     ipv6=Ipv6(IPv6Network("fd00:22::/64")),
 )
 US = IPv4Address("172.22.0.1")
-EXPECTED = """\
+HEAD = """\
 port=0
 interface=br0
 except-interface=lo
@@ -37,7 +37,9 @@ no-resolv
 no-hosts
 log-facility=-
 log-dhcp
-dhcp-ignore=tag:!known
+"""
+EXPECTED = f"""\
+{HEAD}dhcp-ignore=tag:!known
 dhcp-authoritative
 no-ping
 dhcp-no-override
@@ -95,21 +97,8 @@ dhcp-option=tag:subnet-rack1,tag:!pxe,tag:ipxe,66,172.22.0.1
 dhcp-option=tag:subnet-rack1,tag:!pxe,tag:ipxe,67,tftp://172.22.0.1/boot.ipxe
 dhcp-option=tag:subnet-rack1,tag:ipxe,encap:175,176,1b
 """
-EXPECTED6 = """\
-port=0
-interface=br0
-except-interface=lo
-bind-interfaces
-user=root
-group=root
-pid-file=/s/dnsmasq.pid
-dhcp-leasefile=/s/leases
-dhcp-hostsfile=/s/hosts
-no-resolv
-no-hosts
-log-facility=-
-log-dhcp
-enable-ra
+EXPECTED6 = f"""\
+{HEAD}enable-ra
 dhcp-ignore=tag:!known
 ra-param=br0,4,0
 dhcp-range=set:subnet-rack1,fd00:22::,ra-only,64,3600

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -89,3 +90,98 @@ def test_who_has_the_port_already_is_named(net: Any, serve: Any, tmp_path: Path)
         other.bind(("", 67))
         with pytest.raises(Unavailable, match=rf"port 67 of br0: .*\(pid {os.getpid()}\) has it"):
             serve(OURS.format(start=50), *HOSTS)
+
+
+def test_files_that_somebody_broke_are_made_anew_before_dnsmasq_starts_once_more(
+    net: Any, serve: Any, machine: Any
+) -> None:
+    server = serve(OURS.format(start=50), *HOSTS).server
+    before = server.files.config.read_bytes()
+    for service in server.services():
+        service.files.config.write_text("no-such-option\n")
+    server.files.hosts.unlink()
+    for service in server.services():
+        kill(service)
+    assert server.files.config.read_bytes() == before
+    assert machine(net.client, MAC).offer() is not None
+
+
+def test_a_dnsmasq_that_died_does_not_come_back_beside_another_server(net: Any, serve: Any) -> None:
+    server = serve(OURS.format(start=50), *HOSTS).server
+    with Namespace(net.server).socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        os.kill(server.pid, signal.SIGKILL)
+        wait_for(lambda: bound(other))
+        wait_for(lambda: f"(pid {os.getpid()}) has it" in server.dhcp4.actual().reason)
+        assert server.dhcp4.actual().state == "dead"
+    wait_for(lambda: server.dhcp4.actual().state == "running")
+
+
+def test_on_a_full_disk_a_dnsmasq_that_died_comes_back_for_the_machines_of_before(
+    net: Any, serve: Any, machine: Any
+) -> None:
+    server = serve(OURS.format(start=50), *HOSTS).server
+    folder = server.files.hosts.parent
+    # To be written anew is what a full disk refuses; a folder in its place does so, too.
+    (folder / "hosts.new").mkdir()
+    with pytest.raises(Unavailable, match="cannot be written"):
+        server.set_hosts([*HOSTS, ("52:54:00:22:00:02", None)])
+    kill(server.dhcp4)
+    assert machine(net.client, MAC).offer() is not None
+    (folder / "hosts.new").rmdir()
+    server.set_hosts([*HOSTS, ("52:54:00:22:00:02", None)])
+    assert machine(net.client, "52:54:00:22:00:02").offer() is not None
+
+
+def test_a_list_that_was_not_taken_in_time_is_not_taken_for_the_present_one(
+    net: Any, serve: Any, machine: Any
+) -> None:
+    server = serve(OURS.format(start=50), *HOSTS).server
+    os.kill(server.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(Unavailable, match="did not take the new list"):
+            server.set_hosts([("52:54:00:22:00:02", None)])
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+    server.set_hosts(HOSTS)
+    assert machine(net.client, MAC).offer() is not None
+    assert machine(net.client, "52:54:00:22:00:02").offers() == []
+
+
+def test_many_addresses_that_cannot_be_kept_make_no_endless_reason(
+    serve: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad = [(f"52:54:00:23:{n // 256:02x}:{n % 256:02x}", None, "10.9.9.9") for n in range(1000)]
+    server = serve(OURS.format(start=50), *bad).server
+    assert len(server.dhcp4.actual().reason) < 2000
+    assert "990 more addresses are not kept" in server.dhcp4.actual().reason
+    written = [line for line in caplog.messages if "kept" in line]
+    assert len(written) == 101
+    # What was said is not said again when one more comes.
+    server.set_hosts([*bad, ("52:54:00:24:00:00", None, "10.9.9.9")])
+    (news,) = [line for line in caplog.messages if "kept" in line][101:]
+    assert news.startswith("No address is kept for 52:54:00:24:00:00: ")
+
+
+def kill(service: Any) -> None:
+    """Kill its program; returns when another one answers."""
+    pid = service.actual().pid
+    os.kill(pid, signal.SIGKILL)
+    wait_for(
+        lambda: service.actual().state == "running" and service.actual().pid not in (None, pid)
+    )
+
+
+def wait_for(true: Any) -> None:
+    """Wait for what another thread is about to do."""
+    limit = time.monotonic() + 15
+    while not true():
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+
+
+def bound(sock: socket.socket) -> bool:
+    try:
+        sock.bind(("", 67))
+    except OSError:
+        return False
+    return True

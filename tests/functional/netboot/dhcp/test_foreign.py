@@ -11,6 +11,7 @@ from typing import Any
 from drophammer.netns import Namespace
 from netboot.dhcp.frames import Card
 from netboot.dhcp.packet import Option, Packet
+from netboot.dhcp.watch import TOLD
 
 MAC = "52:54:00:22:00:01"
 HOSTS = ((MAC, "ipxe", None),)
@@ -92,3 +93,23 @@ def test_our_own_answers_and_noise_are_not_taken_for_another_server(
             sender.sendto(os.urandom(length), ("255.255.255.255", 68))
     assert asker.offer().yiaddr == offer.yiaddr
     assert running.sightings == []
+
+
+def test_a_thousand_forged_servers_are_told_of_a_hundred_times(
+    net: Any, serve: Any, caplog: Any
+) -> None:
+    running = serve(OURS.format(probe=0), *HOSTS)
+    with Namespace(net.client).socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        sender.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"card0")
+        for number in range(1000):
+            mac, server = os.urandom(6), IPv4Address(0x0A000000 + number).packed
+            forged = Packet(2, number, mac, (Option(53, b"\x02"), Option(54, server)))
+            sender.sendto(forged.pack(), ("255.255.255.255", 68))
+            if number % 50 == 0:
+                # What the card's queue cannot hold is not seen at all.
+                running.wait(lambda found, sent=number: len(found) >= min(sent, 100) // 2)
+    found = running.wait(lambda found: len(found) >= TOLD)
+    assert len({one.server for one in found}) == TOLD
+    assert len([line for line in caplog.messages if "another DHCP server" in line]) == TOLD
+    assert len(running.server.state) < 1000

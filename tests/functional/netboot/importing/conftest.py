@@ -25,7 +25,10 @@ from netboot.importing.source import Known, Source, take
 
 @dataclass
 class Mirror:
-    """Files by path, and what goes wrong with them: a list of faults, used up one by one."""
+    """Files by path, and what goes wrong with them: a list of faults, used up one by one.
+
+    "stall": half of the content comes, and the other when ``go_on`` is set.
+    """
 
     files: dict[str, bytes] = field(default_factory=dict)
     faults: dict[str, list[Any]] = field(default_factory=dict)
@@ -33,6 +36,8 @@ class Mirror:
     etags: bool = True
     head: bool = True
     url: str = ""
+    stalled: threading.Event = field(default_factory=threading.Event)
+    go_on: threading.Event = field(default_factory=threading.Event)
 
     def paths(self, method: str = "GET") -> list[str]:
         return [path for asked, path, _ in self.asked if asked == method]
@@ -98,6 +103,12 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if fault == "cut":
             content = content[: len(content) // 2]
+        if fault == "stall":
+            half = len(content) // 2
+            self.wfile.write(content[:half])
+            content = content[half:]
+            self.mirror.stalled.set()
+            self.mirror.go_on.wait(60)
         self.wfile.write(content)
         if fault is not None:
             self.wfile.flush()
@@ -119,6 +130,7 @@ def mirror() -> Iterator[Mirror]:
     thread.start()
     made.url = f"http://127.0.0.1:{server.server_port}"
     yield made
+    made.go_on.set()
     server.shutdown()
     thread.join()
     server.server_close()

@@ -297,6 +297,25 @@ def test_an_older_index_is_a_replay(stream: Stream, source: Any, imported: Any) 
     assert imported(source(), known) == {}
 
 
+@pytest.mark.parametrize("inline", [True, False])
+def test_an_older_index_is_a_replay_signed_in_the_other_manner_too(
+    stream: Stream, source: Any, imported: Any, inline: bool
+) -> None:
+    """Who stands between us and the mirror hides the one and has kept the other of last year."""
+    stream.publish(inline=not inline)
+    old = dict(stream.mirror.files)
+    stream.mirror.files.clear()
+    stream.updated += datetime.timedelta(minutes=30)
+    stream.image("20261120")
+    stream.publish(inline=inline)
+    known: dict[str, Known] = {}
+    imported(source(), known)
+    stream.mirror.files.clear()
+    stream.mirror.files |= old
+    with pytest.raises(ImageError, match="was taken before"):
+        imported(source(), known)
+
+
 def test_an_index_with_a_bad_signature_does_not_count_as_seen(
     stream: Stream, source: Any, imported: Any, signer: Any
 ) -> None:

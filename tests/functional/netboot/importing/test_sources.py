@@ -16,7 +16,7 @@ import pytest
 from drophammer.errors import ImageError, Invalid, NotFound
 from netboot.archives.member import BadArchive
 from netboot.importing import uploads
-from netboot.importing.source import Known
+from netboot.importing.source import Known, take
 from netboot.importing.sources.local import LocalFiles
 from netboot.importing.sources.netboot import NetbootTrees
 from netboot.importing.sources.packages import Packages
@@ -251,7 +251,24 @@ def test_an_upload_that_cannot_be_is_refused(tmp_path: Path) -> None:
         uploads.add(folder, IMAGE)
     with pytest.raises(Invalid, match="is not a file"):
         uploads.add(folder, IMAGE, kernel=tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    for strange in ("pipe", "\udcff", "n" * 10_000, "new\nline", "vmlinuz/x"):
+        for given in ({"kernel": tmp_path / strange}, {"root": tmp_path / strange}):
+            with pytest.raises(Invalid, match="is not a file"):
+                uploads.add(folder, IMAGE, **given)
     assert not folder.exists()
+
+
+def test_files_of_an_image_that_is_exchanged_meanwhile_are_not_mixed(tmp_path: Path) -> None:
+    folder, file = tmp_path / "uploads", tmp_path / "file"
+    file.write_bytes(b"old")
+    uploads.add(folder, IMAGE, kernel=file, initrd=file)
+    entries = list(LocalFiles("uploads", folder).entries({}))
+    take(entries[0], io.BytesIO())
+    file.write_bytes(b"new")
+    uploads.add(folder, IMAGE, kernel=file, initrd=file)
+    with pytest.raises(ImageError, match="exchanged after it was listed"):
+        take(entries[1], io.BytesIO())
 
 
 def test_strays_in_a_local_folder_are_passed_by(imported: Any, tmp_path: Path) -> None:

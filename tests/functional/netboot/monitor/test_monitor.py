@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -227,3 +228,35 @@ def test_a_service_that_this_host_has_no_more_leaves_the_table(watch: Any) -> No
     watch.over(Unconfigured("dhcp4", "a")).look()
     with pytest.raises(NotFound, match=r"no service 'proxy'; it has dhcp4"):
         watch.row("proxy")
+
+
+class Hanging(Broken):
+    """A service whose program does not come back for a while."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.free = threading.Event()
+
+    def ensure(self) -> None:
+        self.asked += 1
+        assert self.free.wait(60)
+
+    def restart(self) -> None: ...
+
+
+def test_a_service_that_hangs_keeps_no_other_from_being_looked_after(watch: Any) -> None:
+    hanging, other = Hanging(), child("exec sleep 60")
+    monitor = watch.over(hanging, other, interval=0.2, patience=0.1)
+    monitor.start()
+    watch.until(lambda: "thing on rack-7 is running" in watch.told())
+    begun = watch.row("thing").seen_at
+    first = other.actual().pid
+    os.kill(first, signal.SIGKILL)
+    watch.until(lambda: watch.row("thing").reason not in ("", f"pid {first}"))
+    watch.until(lambda: watch.row("thing").actual == "running")
+    assert monitor.restart("thing").actual in ("starting", "running")
+    # The host is heard of all the time, and nobody lines up behind the one that hangs.
+    assert watch.row("broken").seen_at > begun
+    assert hanging.asked == 1
+    hanging.free.set()
+    watch.until(lambda: hanging.asked > 1)

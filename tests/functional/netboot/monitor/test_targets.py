@@ -104,6 +104,36 @@ def test_a_tgtd_of_somebody_elses_is_named(watch: Any, host: Any, namespace: str
     assert f"(pid {os.getpid()}) has TCP port 3260" in row.reason
 
 
+@needs_tgt
+def test_a_tgtd_that_died_does_not_run_on_without_its_port(
+    watch: Any, host: Any, namespace: str
+) -> None:
+    on = host(address="172.22.0.1", network_namespace=namespace)
+    service = tgt_service(on)
+    watch.over(service).start()
+    watch.until(lambda: service.actual().state == "running")
+    with Namespace(namespace).socket(socket.AF_INET, socket.SOCK_STREAM) as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        os.kill(service.actual().pid, signal.SIGKILL)
+        watch.until(lambda: listens(other))
+        mine = f"(pid {os.getpid()}) has TCP port 3260"
+        watch.until(lambda: "cannot be started" in service.actual().reason)
+        assert service.actual().state == "dead"
+        assert service.actual().reason.count(mine) == 1
+    watch.until(lambda: service.actual().state == "running")
+    assert len(watch.told()) <= 5
+
+
+def listens(sock: socket.socket) -> bool:
+    """Whether the port could be had."""
+    try:
+        sock.bind(("172.22.0.1", 3260))
+    except OSError:
+        return False
+    sock.listen()
+    return True
+
+
 @pytest.mark.seed("s2")
 def test_a_host_without_tgt_says_so_and_imports_go_on(
     watch: Any, host: Any, only_programs: None

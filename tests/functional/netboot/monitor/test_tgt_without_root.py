@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import select
+import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -12,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from drophammer.errors import Unavailable
+from drophammer.netns import Namespace
 from netboot.services.command import find
 from netboot.services.process import environment
 from netboot.services.tgt import TgtCommands
@@ -27,6 +31,32 @@ pytestmark = pytest.mark.skipif(
     != 0,
     reason="needs root, tgt, and a kernel that lets users have namespaces",
 )
+
+SERVICE = """
+import os, sys, time
+from oslo_config import cfg
+from drophammer.netns import Namespace
+from netboot.monitor.programs import Host, tgt_service
+from netboot.monitor.systemd import Systemctl
+from netboot.options import GROUPS
+from netboot.settings import Settings
+conf = cfg.ConfigOpts()
+for group, options in GROUPS:
+    conf.register_opts(options, group=group)
+conf([], default_config_files=[], default_config_dirs=[])
+conf.set_override("address", "172.22.0.1", group="netboot")
+conf.set_override("state_dir", sys.argv[1], group="netboot")
+settings = Settings.from_conf(conf)
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+service = tgt_service(Host(settings, Namespace(), Systemctl(), print))
+# At its start it says much, and who speaks into the pipe of a dead process dies as well.
+while service.actual().state != "running":
+    service.ensure()
+    time.sleep(0.1)
+time.sleep(0.5)
+print(service.actual().pid, flush=True)
+os.kill(os.getpid(), 9)
+"""
 
 
 @pytest.fixture
@@ -75,3 +105,20 @@ def test_another_user_than_root_has_its_own_tgtd_take_targets(
     assert f"Target 1: {IQN}" in shown
     with pytest.raises(Unavailable, match="You must be root"):
         TgtCommands(variables, 20.0, NOBODY).update(conf)
+
+
+def test_the_tgtd_of_another_user_than_root_ends_with_a_netboot_that_was_killed(
+    folder: Path, namespace: str
+) -> None:
+    argv = Namespace(namespace).command([sys.executable, "-c", SERVICE, str(folder)])
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    pid = int(done.stdout)
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        assert select.select([handle], [], [], 10)[0], f"tgtd {pid} was left behind"
+    finally:
+        signal.pidfd_send_signal(handle, signal.SIGKILL)
+        os.close(handle)

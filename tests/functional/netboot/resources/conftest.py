@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 import pytest
 
+from netboot.content import Request, StoredFile
 from netboot.importing.run import Importer
 from netboot.importing.source import Entry, Known
 from netboot.resources.bootmethods import BootMethod
@@ -91,6 +92,12 @@ class World:
     def current(self) -> Path:
         return self.root / os.readlink(self.root / "current")
 
+    def pinned_paths(self, image: str) -> list[str]:
+        """What a boot file names: the files of one boot, as they are pinned."""
+        names = ("boot-kernel", "boot-initrd", "squashfs")
+        urls = self.resources.pin([f"resource:///{image}/{name}" for name in names])
+        return [url.removeprefix("resource:///") for url in urls]
+
     def left_overs(self) -> list[str]:
         return [
             os.path.relpath(os.path.join(folder, name), self.root)
@@ -112,6 +119,22 @@ class World:
             assert hashlib.sha256(content).hexdigest() == entry.sha256, path
         assert (current.path / "drophammer.tgt").is_file()
         return current.name
+
+
+class ServedResources:
+    """The boot resources as a source of our own servers."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+
+    async def open(self, request: Request) -> StoredFile:
+        path = self._resources.find(request.path)
+        return StoredFile(path, path.stat().st_size)
+
+
+@pytest.fixture
+def served(world: World) -> ServedResources:
+    return ServedResources(world.resources)
 
 
 @pytest.fixture

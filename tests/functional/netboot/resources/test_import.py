@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import hashlib
 import os
 import subprocess
@@ -152,6 +153,12 @@ def test_a_failed_file_is_named_and_its_image_stays_whole(world, files) -> None:
     assert not world.left_overs()
 
 
+def test_a_folder_for_temporary_files_that_is_full_is_named(world, files) -> None:
+    files.broken[KERNEL] = OSError(errno.ENOSPC, "No space left on device")
+    report = world.importer(files).run()
+    assert f"The disk of {tempfile.gettempdir()} is full." in report.failures[0].message
+
+
 @pytest.mark.seed("s13", "s45")
 def test_a_first_image_that_fails_is_left_out(world, files) -> None:
     files.broken[KERNEL] = OSError("connection reset")
@@ -237,10 +244,11 @@ def test_a_damaged_index_is_made_anew(world, files) -> None:
     assert world.importer(files).run().ok
 
 
-def test_with_a_damaged_index_nothing_is_lost_that_cannot_be_had(world, files) -> None:
+@pytest.mark.parametrize("damage", [lambda path: path.write_text("{"), Path.unlink])
+def test_with_a_damaged_index_nothing_is_lost_that_cannot_be_had(world, files, damage) -> None:
     world.importer(files).run()
     before = world.current
-    (world.current / "drophammer.meta").write_text("{")
+    damage(world.current / "drophammer.meta")
     files.image(XENIAL, "two")
     files.broken[KERNEL] = OSError("connection reset")
     with pytest.raises(Unavailable, match="would be lost"):

@@ -9,22 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from netboot.content import Request, StoredFile
-
 XENIAL = "ubuntu/amd64/generic/xenial/daily"
 FILES = ("boot-kernel", "boot-initrd", "squashfs")
 BLOCKS = 3
-
-
-class ServedResources:
-    """The boot resources as a source of our own servers."""
-
-    def __init__(self, resources) -> None:
-        self._resources = resources
-
-    async def open(self, request: Request) -> StoredFile:
-        path = self._resources.find(request.path)
-        return StoredFile(path, path.stat().st_size)
 
 
 class Mirror:
@@ -45,12 +32,6 @@ class Mirror:
         assert self._importer.run().changed
 
 
-def pinned_paths(world) -> list[str]:
-    """What a boot file names: the files of one boot, as they are pinned."""
-    urls = [f"resource:///{XENIAL}/{name}" for name in FILES]
-    return [url.removeprefix("resource:///") for url in world.resources.pin(urls)]
-
-
 def fetch_slowly(client, path: str, before_block) -> bytes:
     """A file over TFTP, with something to happen before each block is acknowledged."""
     client.ask(path)
@@ -68,10 +49,10 @@ def fetch_slowly(client, path: str, before_block) -> bytes:
 
 @pytest.mark.seed("s16", "s42")
 def test_imports_between_any_two_blocks_never_mix_versions(
-    world, files, start_tftp, connect
+    world, files, served, start_tftp, connect
 ) -> None:
     mirror = Mirror(world, files)
-    server = start_tftp(ServedResources(world.resources))
+    server = start_tftp(served)
 
     @settings(max_examples=12)
     @given(moments=some.sets(some.integers(0, (BLOCKS + 1) * len(FILES)), max_size=4))
@@ -83,7 +64,7 @@ def test_imports_between_any_two_blocks_never_mix_versions(
             if next(passed) in moments:
                 mirror.bring_out()
 
-        paths = pinned_paths(world)
+        paths = world.pinned_paths(XENIAL)
         found = {
             line
             for path in paths
@@ -97,10 +78,10 @@ def test_imports_between_any_two_blocks_never_mix_versions(
 
 @pytest.mark.seed("s16", "s42")
 def test_clients_that_boot_while_versions_change_never_see_a_mix(
-    world, files, start_tftp, connect
+    world, files, served, start_tftp, connect
 ) -> None:
     mirror = Mirror(world, files)
-    server = start_tftp(ServedResources(world.resources))
+    server = start_tftp(served)
     over = threading.Event()
 
     def boot_again_and_again(number: int) -> list[bytes]:
@@ -108,7 +89,7 @@ def test_clients_that_boot_while_versions_change_never_see_a_mix(
         while not over.is_set() or not seen:
             found = {
                 line
-                for path in pinned_paths(world)
+                for path in world.pinned_paths(XENIAL)
                 for line in connect(server, seed=number).fetch(path).splitlines()
             }
             assert len(found) == 1, found

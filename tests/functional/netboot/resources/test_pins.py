@@ -13,6 +13,7 @@ from drophammer.bootspec import BootSpec
 from drophammer.errors import Invalid, NotFound, Unavailable
 from drophammer.model import Event, Node, new_uuid
 from netboot.importing.database import ImportRecords
+from netboot.resources.durable import DiskTrouble
 from tests.databases import copied
 
 XENIAL = "ubuntu/amd64/generic/xenial/daily"
@@ -140,6 +141,31 @@ def test_a_replaced_snapshot_is_kept_for_some_hours(world, files) -> None:
     assert [kept.name for kept in world.resources.snapshots()] == [world.current.name]
 
 
+def test_what_was_imported_by_a_wrong_clock_is_not_kept_for_ever(world, files) -> None:
+    right = datetime.datetime.now(datetime.UTC)
+    importer = world.importer(files, keep=5 * HOURS)
+    for hours, version in ((0, "one"), (1, "two")):
+        files.image(XENIAL, version)
+        world.moment = right + 90_000 * HOURS + hours * HOURS
+        importer.run()
+        ahead = world.moment.timestamp()
+        os.utime(world.current, (ahead, ahead))
+    old = world.resources.snapshots()[0].name
+    removed = []
+    for hours in (0, 6, 12):
+        world.moment = right + hours * HOURS
+        removed.append(importer.run().removed)
+    assert removed == [[], [], [old]]
+    assert world.check_whole()
+
+
+def test_a_folder_that_no_snapshot_can_follow_upon_is_named(world, files) -> None:
+    world.root.mkdir()
+    (world.root / "snapshot-99991231-235959").mkdir()
+    with pytest.raises(Invalid, match="snapshot-99991231-235959"):
+        world.importer(files).run()
+
+
 def test_a_snapshot_that_was_pinned_just_now_is_kept(world, files) -> None:
     """Its row in the database comes only after that."""
     world.moment = datetime.datetime.now(datetime.UTC) - 100 * HOURS
@@ -200,6 +226,38 @@ def test_what_no_snapshot_has_leaves_the_cache(world, files) -> None:
     world.moment = datetime.datetime.now(datetime.UTC) + 1000 * HOURS
     importer.run()
     assert len(os.listdir(world.root / "cache")) == 6
+
+
+def test_a_mirror_that_is_gone_for_good_does_not_let_the_cache_grow(
+    world, files, make_files
+) -> None:
+    gone = make_files("gone")
+    gone.broken[""] = Unavailable("The mirror is gone.")
+    importer = world.importer(gone, files)
+    world.moment = datetime.datetime.now(datetime.UTC)
+    for version in ("one", "two", "three", "four"):
+        files.image(XENIAL, version)
+        assert not importer.run().ok
+        world.moment += 1000 * HOURS
+    assert len(world.resources.snapshots()) <= 2
+    assert len(os.listdir(world.root / "cache")) <= 9
+
+
+def test_a_disk_that_is_full_loses_what_nobody_needs(world, files) -> None:
+    importer = world.importer(files)
+    importer.run()
+    old = world.current
+    files.image(XENIAL, "two")
+    importer.run()
+    files.image(XENIAL, "three")
+    files.broken[f"{XENIAL}/boot-kernel"] = DiskTrouble("The disk is full.")
+    world.moment = datetime.datetime.now(datetime.UTC) + 1000 * HOURS
+    with pytest.raises(DiskTrouble):
+        importer.run()
+    assert not old.exists()
+    assert len(os.listdir(world.root / "cache")) == 6
+    assert old.name not in (world.current / "drophammer.tgt").read_text()
+    assert world.check_whole()
 
 
 @pytest.mark.seed("s5", "s15")

@@ -44,7 +44,7 @@ def timer(world, gate) -> Iterator[Callable[..., ImportTimer]]:
     made: list[ImportTimer] = []
 
     def start(interval: float | None) -> ImportTimer:
-        made.append(ImportTimer(world.importer(gate), world.resources, interval))
+        made.append(ImportTimer(world.importer(gate), interval))
         made[-1].start()
         return made[-1]
 
@@ -153,12 +153,29 @@ def test_targets_of_another_process_import_are_told_of_soon(world, files) -> Non
             told.append(conf)
             again.release()
 
-    timer = ImportTimer(world.importer(files, targets=Targets()), world.resources, None)
+    timer = ImportTimer(world.importer(files, targets=Targets()), None)
     timer.start()
     try:
         world.importer(files).run()
         assert again.acquire(timeout=10)
         assert told == [world.current / "drophammer.tgt"]
+    finally:
+        timer.stop()
+
+
+def test_whatever_the_iscsi_server_does_imports_go_on(world, files) -> None:
+    world.importer(files).run()
+
+    class Targets:
+        def update(self, conf) -> None:
+            raise RuntimeError("nobody has thought of this")
+
+    timer = ImportTimer(world.importer(files, targets=Targets()), None)
+    timer.start()
+    try:
+        for number in (1, 2):
+            assert timer.import_now()["asked"] == number
+            ended(timer, number)
     finally:
         timer.stop()
 
@@ -174,7 +191,7 @@ def test_targets_that_were_imported_before_the_start_are_told_of_before_an_impor
         def update(self, conf) -> None:
             told.set()
 
-    timer = ImportTimer(world.importer(gate, targets=Targets()), world.resources, 3600)
+    timer = ImportTimer(world.importer(gate, targets=Targets()), 3600)
     timer.start()
     try:
         assert told.wait(10)

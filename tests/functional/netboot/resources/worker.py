@@ -17,6 +17,7 @@ from netboot.resources.bootmethods import BootMethod, LoaderFile
 from netboot.resources.tree import Resources
 
 IMAGES = ("ubuntu/amd64/generic/xenial/daily", "ubuntu/arm64/ga-16.04/xenial/release")
+FILES = ("boot-kernel", "boot-initrd", "squashfs")
 LOADER = "bootloader/pxe/i386/pxelinux.0"
 METHODS = (BootMethod("pxe", "i386", (LoaderFile("pxelinux.0", (), "pxelinux"),)),)
 
@@ -31,7 +32,7 @@ class Versions:
         self._size = size
 
     def entries(self, known: Mapping[str, Known]) -> Iterable[Entry]:
-        paths = [f"{image}/{name}" for image in IMAGES for name in ("boot-kernel", "squashfs")]
+        paths = [f"{image}/{name}" for image in IMAGES for name in FILES]
         for path in (*paths, LOADER):
             content = f"{self._version} {path}\n".encode() * self._size
 
@@ -41,16 +42,18 @@ class Versions:
             yield Entry(path, hashlib.sha256(content).hexdigest(), None, self._version, fetch)
 
 
-def importer(root: Path, version: str, size: int = 10) -> Importer:
+# If nothing is kept, each import removes a snapshot, too.
+KEEP = datetime.timedelta(seconds=int(os.environ.get("KEEP_SECONDS", "-3600")))
+
+
+def importer(root: Path, version: str, size: int = 10, keep: datetime.timedelta = KEEP) -> Importer:
     """An importer of one version."""
     sources = (Versions(version, size),)
-    # If nothing is kept, each import removes a snapshot, too.
-    keep = datetime.timedelta(hours=int(os.environ.get("KEEP_HOURS", "-1")))
     return Importer(Resources(root), lambda: sources, used=set, methods=METHODS, keep=keep)
 
 
 if __name__ == "__main__":
     try:
-        importer(Path(sys.argv[1]), sys.argv[2]).run()
+        importer(Path(sys.argv[1]), sys.argv[2], int(os.environ.get("FILE_LINES", "10"))).run()
     except DrophammerError as error:
         sys.exit(error.message)

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import datetime
+import hashlib
+import random
 import re
+import shutil
+import socket
+import struct
 import threading
+import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from drophammer.errors import Invalid, NotFound
-from drophammer.model import Node
+from drophammer.model import Event, Node
+from netboot.importing.run import Importer
+from netboot.resources.tree import Resources
 from netboot.server import NetbootServer
 
 MAC = "52:54:00:22:00:01"
@@ -170,6 +180,71 @@ def test_machines_that_boot_while_versions_flip_never_see_a_mix(
         machine.join()
     assert boots[0] > 10
     assert mixed == []
+
+
+def collected(root: Path) -> None:
+    """As an import does it with what nobody boots any more."""
+    keep = datetime.timedelta(seconds=-1)
+    assert Importer(Resources(root), tuple, used=set, keep=keep).collect() == [OLD]
+
+
+def removed(root: Path) -> None:
+    """As an operator does it who needs room."""
+    shutil.rmtree(root / OLD)
+
+
+@pytest.mark.seed("s16")
+@pytest.mark.parametrize("remove", [collected, removed])
+def test_a_snapshot_that_goes_while_machines_read_from_it_ends_no_transfer(
+    deployment: Any, server: NetbootServer, tftp_get: Get, http_get: Get, remove: Any
+) -> None:
+    squashfs, kernel = (f"{OLD}/{IMAGE}/{name}" for name in ("squashfs", "boot-kernel"))
+    # More than lies in the buffers of sockets.
+    root, content = (random.Random(1).randbytes(size) for size in (20_000_000, 900_000))
+    large = {f"{IMAGE}/squashfs": root, f"{IMAGE}/boot-kernel": content}
+    deployment.snapshot(OLD, {**files("old"), **large})
+    node_id, _ = pinned(deployment, server)
+    deployment.lease("127.0.0.1", MAC)
+    begun = urllib.request.urlopen(f"{server.base_url}/{squashfs}", timeout=10)
+    with begun as http, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as tftp:
+        tftp.settimeout(10)
+        tftp.sendto(
+            f"\0\1{kernel}\0octet\0blksize\x0065000\0".encode(), ("127.0.0.1", server.tftp_port)
+        )
+        offered, peer = tftp.recvfrom(2048)
+        size = int(re.fullmatch(rb"\0\x06blksize\0(\d+)\0", offered)[1])
+        deployment.snapshot(NEW, files("new"))
+        remove(deployment.folder / "resources")
+        assert not (deployment.folder / "resources" / OLD).exists()
+
+        assert hashlib.sha256(http.read()).digest() == hashlib.sha256(root).digest()
+        got, block = b"", 0
+        while len(got) == size * block:
+            tftp.sendto(struct.pack("!HH", 4, block), peer)
+            packet = tftp.recv(1 << 16)
+            block += 1
+            assert packet[:4] == struct.pack("!HH", 3, block)
+            got += packet[4:]
+        tftp.sendto(struct.pack("!HH", 4, block), peer)
+        assert hashlib.sha256(got).digest() == hashlib.sha256(content).digest()
+    # Who comes now is told, and so is the operator.
+    assert tftp_get(server, squashfs)[0] == 101
+    assert http_get(server, squashfs)[0] == 404
+    for path, new in files("new").items():
+        assert tftp_get(server, path) == (0, new)
+
+    def told(found: list[Event]) -> bool:
+        messages = [event.message for event in found]
+        return all(
+            any(text in message for message in messages)
+            for text in (
+                f"{squashfs}: 20.0 MB in",
+                f"{kernel}: 900 kB in",
+                f"There is no boot resource '{squashfs}'",
+            )
+        )
+
+    deployment.wait_events(node_id, told)
 
 
 @pytest.mark.seed("s30", "s31", "s32")

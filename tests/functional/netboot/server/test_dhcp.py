@@ -17,6 +17,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -131,6 +132,10 @@ class Network:
     card: str
 
 
+def no_duplicate_address_detection() -> None:
+    Path("/proc/sys/net/ipv6/conf/default/accept_dad").write_text("0")
+
+
 @pytest.fixture(scope="module")
 def network() -> Iterator[Network]:
     mark = f"{os.getpid()}{next(SERIAL)}"
@@ -143,6 +148,8 @@ def network() -> Iterator[Network]:
         for name in (found.server, found.client):
             ip(f"netns add {name}")
             ip("link set lo up", name)
+            # Duplicate address detection would keep addresses unusable for seconds.
+            Namespace(name).call(no_duplicate_address_detection)
         server, client = found.server, found.client
         ip("link add br0 type bridge stp_state 0 forward_delay 0", server)
         ip(f"addr add {US}/24 dev br0", server)

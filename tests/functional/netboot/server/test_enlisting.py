@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable
 from typing import Any
@@ -143,6 +144,21 @@ def test_the_loader_must_not_be_answered_to_the_card_of_a_machine_that_nobody_kn
     server = enlisting()
     for name in (f"pxelinux.cfg/01-{MAC.replace(':', '-')}", f"grub/grub.cfg-{MAC}", f"ipxe/{MAC}"):
         assert tftp_get(server, name)[0] == 101
+
+
+def test_the_log_does_not_ask_to_add_a_machine_that_makes_itself_known(
+    deployment: Any, enlisting: Any, tftp_get: Get, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    name = f"pxelinux.cfg/01-{MAC.replace(':', '-')}"
+    code, words = tftp_get(enlisting(), name)
+    assert code == 101
+    assert b"asks next for what unknown machines boot" in words
+    assert "add it as a port" not in caplog.text
+    # Not so where it is known, or may not boot.
+    assert b"add it as a port" in tftp_get(enlisting(**{"enlist.enabled": False}), name)[1]
+    deployment.node(MAC, pxe_enabled=False)
+    assert b"add it as a port" in tftp_get(enlisting(), name)[1]
 
 
 @pytest.mark.parametrize("pxe_enabled", [True, False])

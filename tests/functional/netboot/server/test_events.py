@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from drophammer.clock import FakeClock
-from netboot.content import Request
+from netboot.content import UNCONFIRMED, Request
 from netboot.observer import Recorder
 from netboot.server import NetbootServer
 from netboot.services.dhcp_log import DhcpEvent
@@ -113,6 +113,19 @@ def test_a_size_probe_is_no_event(deployment: Any) -> None:
     notes.stop()
     found = deployment.wait_events(node_id, lambda seen: len(seen) >= 1)
     assert [event.kind for event in found] == ["dhcp"]
+
+
+def test_a_machine_that_leaves_out_its_last_acknowledgement_is_told_of(deployment: Any) -> None:
+    node_id = deployment.node(MAC)
+    notes = recorder(deployment, {"172.22.0.50": MAC})
+    notes.start()
+    # A name that is tried among others: to be refused it would be no news.
+    notes.finished(request("pxelinux.cfg/default"), 0, 900, 0.0, UNCONFIRMED)
+    notes.stop(10)
+    (event,) = deployment.wait_events(node_id, lambda seen: len(seen) >= 1)
+    assert event.message == (
+        "config pxelinux.cfg/default: 900 bytes, complete but for the last acknowledgement"
+    )
 
 
 def test_a_question_for_the_size_only_is_no_event_and_hides_no_transfer(

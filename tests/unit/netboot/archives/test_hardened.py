@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from netboot.archives import package
 from netboot.archives.inflate import Inflated
-from netboot.archives.member import BadArchive, Limits
+from netboot.archives.member import BadArchive, Kind, Limits, Member, guarded
 from netboot.archives.reading import drained
 
 PACKERS = {
@@ -143,6 +143,54 @@ def test_a_long_extended_header_is_not_read_into_memory(write: Any) -> None:
         archive.addfile(info)
     with pytest.raises(BadArchive, match="is extended by"):
         _read(out.getvalue())
+
+
+def _header(kind: bytes, body: bytes = b"", size: int | None = None) -> bytes:
+    """A tar header of any kind, with what belongs to it."""
+    info = tarfile.TarInfo("x")
+    info.type, info.size = kind, len(body) if size is None else size
+    return info.tobuf(tarfile.GNU_FORMAT) + body + bytes(-len(body) % tarfile.BLOCKSIZE)
+
+
+_FILE = _header(tarfile.REGTYPE)
+_ALL_IN_HOLES = b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n"
+
+
+@pytest.mark.parametrize(
+    ("raw", "why"),
+    [
+        (_header(tarfile.GNUTYPE_SPARSE), "with holes"),
+        (
+            _header(tarfile.XHDTYPE, _ALL_IN_HOLES) + _header(b"0", b"9999999\n1\n", 1 << 33),
+            "with holes",
+        ),
+        (_header(tarfile.XHDTYPE) * 2000 + _FILE, "extended more than 8 times"),
+        (_header(tarfile.GNUTYPE_LONGNAME, b"name\0") * 2000 + _FILE, "extended more than 8 times"),
+        # tarfile searches this for a second and more, and lets no other thread run meanwhile.
+        (_header(tarfile.XHDTYPE, b"1" * 40_000) + _FILE, "is extended by 40000 bytes"),
+        (
+            b"".join(
+                tarfile.TarInfo.create_pax_global_header({f"word{n}": "v" * 7000}) + _FILE
+                for n in range(700)
+            ),
+            "all by 4",
+        ),
+    ],
+    ids=["holes", "pax holes", "pax in a row", "names in a row", "digits", "kept by tarfile"],
+)
+def test_what_extends_a_tar_header_cannot_fill_memory_or_time(raw: bytes, why: str) -> None:
+    with pytest.raises(BadArchive, match=why):
+        _read(raw + bytes(1024), Limits())
+
+
+@pytest.mark.parametrize("kind", [Kind.FILE, Kind.SYMLINK])
+def test_names_cannot_fill_memory(kind: Kind) -> None:
+    long = "a" * 4000
+    name, target = ("link", long) if kind is Kind.SYMLINK else (long, "")
+    many = ((Member(f"{n}{name}", kind, target=target), io.BytesIO()) for n in range(4300))
+    with pytest.raises(BadArchive, match="names of more than 16777216 characters"):
+        for _ in guarded(many, Limits()):
+            pass
 
 
 @pytest.mark.parametrize("packer", ["gzip", "xz", "bzip2", "zstd"])
