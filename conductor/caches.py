@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Table, delete, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -106,11 +106,9 @@ def _rows(table: _Table, key: str, found: Iterable[dict[str, Any]]) -> Rows:
 
 
 def _stored(task: Task, session: Session, table: _Table, key: str) -> Rows:
-    stored = session.scalars(select(table).where(table.node_id == task.node.id)).all()
-    return {
-        str(getattr(row, key)): {name: getattr(row, name) for name in _columns(table)}
-        for row in stored
-    }
+    columns = [table.__table__.columns[name] for name in _columns(table)]
+    found = session.execute(select(*columns).where(table.node_id == task.node.id)).mappings()
+    return {str(row[key]): dict(row) for row in found}
 
 
 def _kept(table: _Table, new: Rows, old: Rows) -> Rows:
@@ -147,7 +145,7 @@ def _write(
         if name not in old
     ]
     if added:
-        session.execute(insert(table).execution_options(render_nulls=True), added)
+        session.execute(insert(cast(Table, table.__table__)), added)
     changed = [
         {"node_id": node_id, "updated_at": now, **values}
         for name, values in new.items()

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from sqlalchemy import select
+
 from conductor import configdrive, rescuing
 from conductor.begin import Check, begin, once
 from conductor.calls.access import NodeCalls
@@ -148,11 +150,14 @@ class Service(NodeCalls):
         """``manage`` needs no work but from enroll; it then keeps the old last_error."""
         store = self._box.store
         with store.read() as session:
-            node = session.get(Node, node_id)
-            if node is None:
+            query = select(Node.provision_state).where(Node.id == node_id)
+            state = session.scalars(query).one_or_none()
+            if state is None:
                 raise NotFound("The node could not be found; it has been deleted meanwhile.")
-        self._may(node, "manage")
-        if not states.is_resting(states.next_state(node.provision_state, "manage")):
+            if not states.verb_allowed("manage", state):
+                # Said whoever holds it.
+                self._may(session.get_one(Node, node_id), "manage")
+        if not states.is_resting(states.next_state(state, "manage")):
             return False
         with store.write() as session:
             lease, node = store.reserve_node(session, node_id, self._box.holder, "manage")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import literal, select, union_all, update
+from sqlalchemy import CompoundSelect, bindparam, literal_column, select, union_all, update
 from sqlalchemy.orm import Session
 
 from drophammer import allocations, vifs
@@ -19,6 +19,17 @@ GONE: dict[str, Any] = {
     "instance_name": None,
     "allocation_uuid": None,
 }
+
+
+_TABLES: dict[str, type[Port] | type[Portgroup]] = {"port": Port, "portgroup": Portgroup}
+_PORTS: CompoundSelect[Any] = union_all(
+    *(
+        select(literal_column(f"'{kind}'"), table.id, table.internal_info).where(
+            table.node_id == bindparam("its_node")
+        )
+        for kind, table in _TABLES.items()
+    )
+)
 
 
 def forget_instance(task: Task) -> None:
@@ -40,17 +51,8 @@ def free(task: Task, session: Session) -> None:
 
 
 def _detach_vifs(session: Session, node_id: int) -> None:
-    tables: dict[str, type[Port] | type[Portgroup]] = {"port": Port, "portgroup": Portgroup}
-    query = union_all(
-        *(
-            select(literal(kind).label("kind"), table.id, table.internal_info).where(
-                table.node_id == node_id
-            )
-            for kind, table in tables.items()
-        )
-    )
-    for kind, row_id, info in session.execute(query).all():
+    for kind, row_id, info in session.execute(_PORTS, {"its_node": node_id}).all():
         if vifs.TENANT in info:
-            table = tables[kind]
+            table = _TABLES[kind]
             left = {key: value for key, value in info.items() if key != vifs.TENANT}
             session.execute(update(table).where(table.id == row_id).values(internal_info=left))

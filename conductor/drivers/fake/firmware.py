@@ -36,8 +36,12 @@ class FakeFirmware(Fake, Firmware):
     def components(self, node: Node) -> list[dict[str, Any]]:
         self.strike(node)
         with self.box.store.read() as session:
-            query = select(FirmwareComponent).where(FirmwareComponent.node_id == node.id)
-            stored = {row.component: row for row in session.scalars(query)}
+            query = select(
+                FirmwareComponent.component,
+                FirmwareComponent.current_version,
+                FirmwareComponent.last_version_flashed,
+            ).where(FirmwareComponent.node_id == node.id)
+            stored = {row.component: row for row in session.execute(query)}
         return [
             {
                 "component": name,
