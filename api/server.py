@@ -231,7 +231,8 @@ class ApiServer:
             if time.monotonic() >= deadline:
                 break
             time.sleep(STOPPING_LOOK_SECONDS)
-        LOG.warning("%d request(s) were cut off by the stop", len(self._connections))
+        if self._connections:
+            LOG.warning("%d request(s) were cut off by the stop", len(self._connections))
         for connection in list(self._connections.values()):
             connection.cut()
 

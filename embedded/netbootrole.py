@@ -29,6 +29,7 @@ def start(place: Place) -> None:
     conf = place.conf
     server = NetbootServer(Settings.from_conf(conf), place.store, hostname=conf.host)
     place.run(server)
+    place.reloads.append(lambda changed: server.reload(lambda: Settings.from_conf(changed)))
     place.health.add("services", server.trouble)
     resources = ResourceRole(place, server.targets)
     place.run(resources)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -39,6 +40,8 @@ class Place:
     health: Health
     started: list[Role | Served] = field(default_factory=list)
     listening: list[Listening] = field(default_factory=list)
+    reloads: list[Callable[[cfg.ConfigOpts], None]] = field(default_factory=list)
+    """What takes over a configuration while it runs. Raises Invalid, and nothing is changed."""
 
     def run(self, role: Role) -> None:
         """Start it, and stop it with the others."""

@@ -8,7 +8,6 @@ import logging
 import os
 import signal
 import sys
-import threading
 from pathlib import Path
 from types import FrameType
 
@@ -76,9 +75,7 @@ def main(argv: list[str]) -> int:
         except OSError as error:
             raise Invalid(f"--log-file {arguments.log_file}: {error.strerror}.") from error
         service = Embedded(conf, listen=arguments.listen)
-        stop = threading.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda _number, _frame: stop.set())
+        signals = hear_signals()
         service.start()
     except DrophammerError as error:
         print(f"drophammer serve: {error.message}", file=sys.stderr)
@@ -90,7 +87,8 @@ def main(argv: list[str]) -> int:
     # a long list, and a quarter of a GET's when the API is busy.
     gc.set_threshold(GARBAGE)
     print_table(service)
-    stop.wait()
+    while os.read(signals, 1)[0] == signal.SIGHUP:
+        reload(service, arguments)
     print("Stopping ...", flush=True)
     end_anyway()
     service.stop()
@@ -98,6 +96,34 @@ def main(argv: list[str]) -> int:
     # Not by returning: Python would wait for threads that are in a call to a machine.
     logging.shutdown()
     os._exit(0)
+
+
+def hear_signals() -> int:
+    """Where the number of each signal that concerns us can be read, a byte each.
+
+    Which thread a signal interrupts is the kernel's choice: one that waits for a lock may never
+    hear of it.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if not sys.stdin or not sys.stdin.isatty():
+        # Of a terminal it says that nobody sits there any more.
+        numbers.append(signal.SIGHUP)
+    for number in numbers:
+        signal.signal(number, lambda _number, _frame: None)
+    return reading
+
+
+def reload(service: Embedded, arguments: argparse.Namespace) -> None:
+    """Read the configuration again; what is wrong with it is told, and nothing changes then."""
+    try:
+        service.reload(load(arguments.config_file, arguments.state_dir))
+    except DrophammerError as error:
+        LOG.error("the configuration is used as it was: %s", error.message)
+    else:
+        LOG.info("the configuration was read again: the subnets of [dhcp] are as it says")
 
 
 def print_table(service: Embedded) -> None:

@@ -57,6 +57,11 @@ class Embedded:
             self.stop()
             raise
 
+    def reload(self, conf: cfg.ConfigOpts) -> None:
+        """Take over what can be changed while it runs. Raises Invalid: then all is as it was."""
+        for change in self._place.reloads if self._place else ():
+            change(conf)
+
     def stop(self) -> None:
         """Stop taking requests, end what is under way, close."""
         while self._place is not None and self._place.started:

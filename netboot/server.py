@@ -6,9 +6,11 @@ files, which services there are in ``monitor/registry.py``.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import socket
 import threading
+from collections.abc import Callable
 
 from drophammer.bootspec import PXE, BootSpec
 from drophammer.clock import Clock, SystemClock
@@ -152,6 +154,19 @@ class NetbootServer:
         if self._refresher.is_alive():
             self._refresher.join(GRACE_SECONDS)
 
+    def reload(self, read: Callable[[], Settings]) -> None:
+        """Go over to other subnets, and to who may enlist there; nothing else changes meanwhile.
+
+        Raises Invalid, and all stays as it was, when they cannot be read, when what else is
+        different needs a new start, or when dnsmasq refuses them.
+        """
+        try:
+            self._reload(read())
+        except DrophammerError as error:
+            if self._dhcp is not None:
+                self._dhcp.refused(error.message)
+            raise
+
     def listening(self) -> list[tuple[str, str, str]]:
         """(service, address, state) of each service that machines ask, for people."""
         dhcp, missing = self._settings.dhcp, self._loaders.missing()
@@ -224,14 +239,7 @@ class NetbootServer:
                 "folder that this process may write to."
             ) from error
         self._make_services()
-        self._source = boot_source(
-            self._settings,
-            self._lookup,
-            self._loaders,
-            self._resources,
-            base_url=self.base_url,
-            mac_of=self._clients.mac_of,
-        )
+        self._source = self._made_source()
         self._recorder.start()
         self._loop.start()
         for name in ("http", "tftp"):
@@ -260,6 +268,36 @@ class NetbootServer:
             self._services[service.name] = service
             if isinstance(service, BuiltIn):
                 service.open()
+
+    def _reload(self, settings: Settings) -> None:
+        same = dataclasses.replace(settings, dhcp=self._settings.dhcp, enlist=self._settings.enlist)
+        others = [
+            field.name
+            for field in dataclasses.fields(same)
+            if getattr(same, field.name) != getattr(self._settings, field.name)
+        ]
+        if (settings.dhcp is None) != (self._settings.dhcp is None):
+            others.append("dhcp")
+        if others:
+            raise Invalid(
+                f"The settings {', '.join(others)} of netboot change when the service is started "
+                "anew, and subnets with them."
+            )
+        if self._dhcp is not None and settings.dhcp is not None:
+            self._dhcp.change(settings.dhcp)
+        self._settings = settings
+        self._source = self._made_source()
+        self.refresh()
+
+    def _made_source(self) -> BootSource:
+        return boot_source(
+            self._settings,
+            self._lookup,
+            self._loaders,
+            self._resources,
+            base_url=self.base_url,
+            mac_of=self._clients.mac_of,
+        )
 
     def _ready_source(self) -> BootSource:
         if self._source is None:

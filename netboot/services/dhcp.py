@@ -71,6 +71,7 @@ class DhcpServer:
         self._foreign = foreign
         self._watch: Watch | None = None
         self._problems: tuple[str, ...] = ()
+        self._refused = ""
         self._changing = threading.Lock()
         self.dhcp4 = Dnsmasq(
             "dhcp4",
@@ -142,17 +143,29 @@ class DhcpServer:
     def change(self, settings: DhcpSettings) -> None:
         """Go over to other subnets. Raises Invalid when dnsmasq refuses them: then the old stay."""
         with self._changing:
-            plan4, plan6 = self._plan4(settings), self._plan6(settings)
-            self.dhcp4.change(plan4)
             try:
-                self.dhcp6.change(plan6)
-            except Invalid:
-                self.dhcp4.change(self._plan4(self._settings))
+                self._change(self._plan4(settings), self._plan6(settings))
+            except DrophammerError as error:
+                self.refused(error.message)
                 raise
+            self._refused = ""
             self._settings = settings
             if self._watch is not None:
                 self._watch.stop()
                 self._watch = self._new_watch()
+
+    def refused(self, reason: str) -> None:
+        """Tell with the service's state, for as long as that is so, that a change was refused."""
+        self._refused = f"A new configuration is not in use: {reason}"
+        self.dhcp4.news()
+
+    def _change(self, plan4: Plan, plan6: Plan) -> None:
+        self.dhcp4.change(plan4)
+        try:
+            self.dhcp6.change(plan6)
+        except Invalid:
+            self.dhcp4.change(self._plan4(self._settings))
+            raise
 
     def _texts(self, hosts: Iterable[KnownHost]) -> tuple[str, str]:
         found = [host if isinstance(host, Host) else Host(*host) for host in hosts]
@@ -194,7 +207,8 @@ class DhcpServer:
         watch = self._watch
         problems, more = self._problems[:NAMED], len(self._problems) - NAMED
         rest = (f"{more} more addresses are not kept; the log names them.",) if more > 0 else ()
-        return " ".join([*(watch.sentences() if watch else ()), *problems, *rest])
+        refused = (self._refused,) if self._refused else ()
+        return " ".join([*refused, *(watch.sentences() if watch else ()), *problems, *rest])
 
     def _new_watch(self) -> Watch:
         served = [subnet for subnet in self._settings.served if subnet.mode == SERVER]

@@ -1,0 +1,113 @@
+"""A changed configuration of the subnets is taken over by a service that runs, or refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.functional.netboot.dhcp.conftest import US, machine, net
+
+__all__ = ["machine", "net"]
+MAC = "52:54:00:22:00:01"
+OURS = """
+[DEFAULT]
+log_level = INFO
+[netboot]
+address = {us}
+interface = br0
+network_namespace = {namespace}
+monitor_interval = {look}
+[dhcp]
+subnets = rack1
+[subnet:rack1]
+cidr = 172.22.0.0/24
+range_start = 172.22.0.{start}
+range_end = 172.22.0.99
+lease_seconds = {lease}
+"""
+REFUSED = "A new configuration is not in use: "
+
+
+class Rack:
+    """A running service whose configuration is changed."""
+
+    def __init__(self, net: Any, serve: Any, config: Path) -> None:
+        self._namespace, self._config = net.server, config
+        self.write()
+        self.served = serve()
+        self.served.until("Ctrl-C stops it.")
+
+    def write(self, *, start: int = 50, lease: object = 3600, look: int = 5) -> None:
+        said = {"start": start, "lease": lease, "look": look}
+        self._config.write_text(OURS.format(us=US, namespace=self._namespace, **said))
+
+    def reload(self, answer: str) -> None:
+        self.served.output = ""
+        self.served.process.send_signal(signal.SIGHUP)
+        self.served.until(answer)
+
+    def call(self, path: str, body: Any = None) -> Any:
+        headers = {"X-OpenStack-Ironic-API-Version": "1.100", "Content-Type": "application/json"}
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.served.url}/v1/{path}", data, headers)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
+    def told(self, refusal: str) -> bool:
+        """Whether dhcp4, which runs, comes to tell of just this refusal; of none when empty."""
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            services = {one["name"]: one for one in self.call("services")["services"]}
+            reason = str(services["dhcp4"]["reason"])
+            if refusal in reason and (REFUSED in reason) == bool(refusal):
+                return bool(services["dhcp4"]["actual"] == "running")
+            time.sleep(0.05)
+        return False
+
+
+@pytest.fixture
+def rack(net: Any, serve: Any, config: Path) -> Rack:
+    made = Rack(net, serve, config)
+    node = made.call("nodes", {"driver": "fake-hardware"})
+    made.call("ports", {"node_uuid": node["uuid"], "address": MAC})
+    return made
+
+
+def address(asker: Any) -> int:
+    """The last octet of what a machine is offered; it asks until it is known."""
+    end = time.monotonic() + 20
+    while not (offers := asker.offers()):
+        assert time.monotonic() < end, "nobody answers"
+    return int(offers[0].packet.yiaddr.packed[3])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_other_subnets_are_taken_over_and_what_cannot_be_used_leaves_all_as_it_was(
+    rack: Rack, net: Any, machine: Any
+) -> None:
+    asker = machine(net.client, MAC)
+    assert 50 <= address(asker) < 90
+    rack.write(start=90)
+    rack.reload("the configuration was read again")
+    assert address(asker) >= 90
+    for change, why in (
+        ({"lease": -5}, "lease_seconds"),
+        ({"start": 900}, "range_start"),
+        ({"look": 7}, "The settings monitor_interval of netboot change when"),
+    ):
+        rack.write(**{"start": 60, **change})
+        rack.reload("the configuration is used as it was: ")
+        assert why in rack.served.until("\n"), change
+        assert rack.told(why)
+        assert address(asker) >= 90
+    rack.write(start=95)
+    rack.reload("the configuration was read again")
+    assert rack.told("")
+    assert address(asker) >= 95
