@@ -94,6 +94,10 @@ def test_the_log_of_requests_is_switched_while_machines_boot(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     tftp_get(server, "before")
+    limit = time.monotonic() + 5
+    while "running, 0 transfers" not in {state for _, _, state in server.listening()}:
+        assert time.monotonic() < limit, server.listening()
+        time.sleep(0.01)
     bus = LocalBus()
     bus.serve("netboot", server.service_calls, "rack-7")
 
