@@ -76,6 +76,7 @@ class Monitor:
         self._written: dict[str, Told] = {}
         self._silent = False
         self._writing = threading.RLock()
+        self._beginning = threading.Lock()
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="service-monitor", daemon=True)
@@ -115,13 +116,7 @@ class Monitor:
 
     def look(self) -> None:
         """See how each service is, start what should run and does not, write what changed."""
-        limit = time.monotonic() + self._patience
-        begun = [
-            self._begin(record)
-            for record in self._records.values()
-            if not record.busy and not self._stopping.is_set()
-        ]
-        for thread in begun:
+        for thread, limit in self._tended():
             thread.join(max(0.0, limit - time.monotonic()))
         if not self._stopping.is_set():
             self._write()
@@ -188,12 +183,21 @@ class Monitor:
 
     # Details
 
-    def _begin(self, record: Record) -> threading.Thread:
+    def _tended(self) -> list[tuple[threading.Thread, float]]:
+        """Let all be tended that are not; who does it, and until when that is waited for."""
+        with self._beginning:
+            for record in self._records.values():
+                if not record.busy and not self._stopping.is_set():
+                    self._begin(record)
+            tended = self._records.values()
+            return [(one.tending, one.limit) for one in tended if one.tending is not None]
+
+    def _begin(self, record: Record) -> None:
         # A daemon: whoever ends this process does not wait for a program that hangs.
         name = f"tending-{record.service.name}"
         record.tending = threading.Thread(target=self._tend, args=(record,), name=name, daemon=True)
+        record.limit = time.monotonic() + self._patience
         record.tending.start()
-        return record.tending
 
     def _tend(self, record: Record) -> None:
         with record.lock:

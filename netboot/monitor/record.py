@@ -14,7 +14,8 @@ _UNSEEN, _NEVER = Actual(STARTING, "not looked at yet"), Actual(OFF)
 @dataclass
 class Record:
     """``told`` is what the last event said. ``lock`` is of who does something about the service;
-    ``tending`` is the thread of the monitor that does, if there is one.
+    ``tending`` is the thread of the monitor that does, if there is one, and ``limit`` the moment
+    (monotonic) until which a look waits for it.
     """
 
     service: Managed
@@ -26,6 +27,7 @@ class Record:
     due: float = 0.0
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
     tending: threading.Thread | None = None
+    limit: float = 0.0
 
     @property
     def busy(self) -> bool:

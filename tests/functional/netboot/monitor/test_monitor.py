@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -260,3 +261,12 @@ def test_a_service_that_hangs_keeps_no_other_from_being_looked_after(watch: Any)
     assert hanging.asked == 1
     hanging.free.set()
     watch.until(lambda: hanging.asked > 1)
+
+
+def test_several_may_look_at_once_and_each_service_is_tended_by_one(watch: Any) -> None:
+    monitor = watch.over(*(Unconfigured(f"dhcp{number}", "nothing") for number in range(8)))
+    with ThreadPoolExecutor(8) as pool:
+        for looked in [pool.submit(monitor.look) for _ in range(200)]:
+            looked.result(20)
+    tending = [thread.name for thread in threading.enumerate() if "tending-" in thread.name]
+    assert tending == []
