@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import Table, delete, insert, select, update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from conductor.drivers.base import Bios, Firmware
@@ -25,6 +25,7 @@ LOG = logging.getLogger(__name__)
 KINDS = ("bios", "firmware")
 _OURS = frozenset({"node_id", "created_at", "updated_at"})
 _Table = type[BiosSetting] | type[FirmwareComponent]
+_NOT_KEPT = "What was read of the hardware could not be kept; the log has the details."
 
 
 Rows = dict[str, dict[str, Any]]
@@ -42,7 +43,7 @@ def refresh(task: Task, kinds: Iterable[str] = KINDS) -> None:
     except SQLAlchemyError:
         # The step that this comes after is done and not journalled yet.
         LOG.exception("node %s: its caches could not be written", task.node.uuid)
-        _tell(task, "What was read of the hardware could not be kept; the log has the details.")
+        _tell(task, _NOT_KEPT)
 
 
 def news(task: Task, kinds: Iterable[str] = KINDS) -> Callable[[Session], None] | None:
@@ -61,8 +62,16 @@ def news(task: Task, kinds: Iterable[str] = KINDS) -> Callable[[Session], None] 
         return None
 
     def write(session: Session) -> None:
-        for change in changed:
-            _write(task, session, *change)
+        try:
+            # The transaction is about more than this, and goes on without it.
+            with session.connection().begin_nested():
+                for change in changed:
+                    _write(task, session, *change)
+        except OperationalError:
+            raise  # The database is away: for all of the transaction.
+        except Exception:
+            LOG.exception("node %s: its caches could not be written", task.node.uuid)
+            task.tell(session, "error", _NOT_KEPT)
 
     return write
 

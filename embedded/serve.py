@@ -122,6 +122,9 @@ def reload(service: Embedded, arguments: argparse.Namespace) -> None:
         service.reload(load(arguments.config_file, arguments.state_dir))
     except DrophammerError as error:
         LOG.error("the configuration is used as it was: %s", error.message)
+    except Exception:
+        # Whatever it is, machines are served as before.
+        LOG.exception("the configuration could not be read again")
     else:
         LOG.info("the configuration was read again: the subnets of [dhcp] are as it says")
 

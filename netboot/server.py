@@ -287,7 +287,7 @@ class NetbootServer:
             self._dhcp.change(settings.dhcp)
         self._settings = settings
         self._source = self._made_source()
-        self.refresh()
+        self._freshen()
 
     def _made_source(self) -> BootSource:
         return boot_source(
@@ -344,10 +344,14 @@ class NetbootServer:
 
     def _keep_fresh(self) -> None:
         while not self._stopping.wait(REFRESH_SECONDS):
-            try:
-                self.refresh()
-            except DrophammerError as error:
-                log.warning("DHCP keeps its present list of machines: %s", error.message)
+            self._freshen()
+
+    def _freshen(self) -> None:
+        """The same as ``refresh``; what is in its way is told, and it is tried again soon."""
+        try:
+            self.refresh()
+        except DrophammerError as error:
+            log.warning("DHCP keeps its present list of machines: %s", error.message)
 
 
 def _not_running() -> Unavailable:

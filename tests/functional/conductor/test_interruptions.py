@@ -7,14 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, select, text
 from sqlalchemy.exc import OperationalError
 
 from conductor.begin import begin
 from drophammer import boots, events
 from drophammer.errors import NodeLocked, Unavailable
-from drophammer.model import Node
+from drophammer.model import Event, Node
 from drophammer.purposes import GOING_ON
+from tests import databases
 
 FILES = {"deploy_kernel": "http://127.0.0.1/k", "deploy_ramdisk": "http://127.0.0.1/r"}
 
@@ -132,6 +133,22 @@ def test_a_finished_bios_step_is_not_repeated_when_its_settings_cannot_be_kept(
     assert (node.provision_state, outage.hits) == ("manageable", 2)
     assert "work was interrupted" not in caplog.text
     assert "could not be told" in caplog.text
+
+
+@pytest.mark.skipif(databases.SERVER is not None, reason="the trigger is sqlite's")
+def test_settings_that_the_database_does_not_take_do_not_keep_a_node_from_being_managed(
+    scene: Any,
+) -> None:
+    refusal = "BEGIN SELECT RAISE(ABORT, 'not this'); END"
+    with scene.store.write() as session:
+        session.execute(text(f"CREATE TRIGGER no BEFORE INSERT ON bios_settings {refusal}"))
+    scene.start()
+    node_id = scene.node("enroll")
+    scene.provision(node_id, "manage")
+    scene.until(node_id, lambda node: node.provision_state == "manageable")
+    with scene.store.read() as session:
+        told = session.scalars(select(Event.message).where(Event.node_id == node_id)).all()
+    assert [line for line in told if "could not be kept" in line] != []
 
 
 def test_a_call_for_which_no_thread_starts_is_refused_and_never_done(scene: Any) -> None:
