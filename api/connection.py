@@ -205,7 +205,13 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         if request is None or self.requests or self.close_when_flushed or late <= 0:
             return False
         came = request.header_bytes_received + request.body_bytes_received
-        return bool(came <= late * BYTES_PER_SECOND)
+        # What has come and is not read yet is late because of us: we stood still, or are busy.
+        return bool(came <= late * BYTES_PER_SECOND) and not self._more_has_come()
+
+    def _more_has_come(self) -> bool:
+        poll = select.poll()
+        poll.register(self._fileno, select.POLLIN)
+        return bool(poll.poll(0))
 
     def _refuse(self, error: TooSlow) -> None:
         request, self.request = self.request, None

@@ -48,11 +48,13 @@ class EventStream:
         self,
         store: Store,
         *,
+        poll_seconds: float = POLL_SECONDS,
         life_seconds: float = LIFE_SECONDS,
         stall_seconds: float = STALL_SECONDS,
     ) -> None:
         self.tail = Tail(store)
         self._store = store
+        self._poll_seconds = poll_seconds
         self._life_seconds = life_seconds
         self._stall_seconds = stall_seconds
         self._lock = threading.Lock()
@@ -149,7 +151,7 @@ class EventStream:
             if rung:
                 look_at = min(look_at, now + BURST_SECONDS)
             if now >= look_at:
-                look_at = now + (POLL_SECONDS if self._look() else RETRY_SECONDS)
+                look_at = now + (self._poll_seconds if self._look() else RETRY_SECONDS)
             if now >= life_at:
                 life_at = now + self._life_seconds
                 self._show_life()
@@ -165,8 +167,11 @@ class EventStream:
         self._adopt_new()
         for listener in self._listeners.values():
             listener.end("This API is stopping; go on from the last id, here or at another one.")
-        while self._listeners and time.monotonic() < end:
+        while self._listeners:
+            # Once at least, however late it is.
             self._push_all(time.monotonic())
+            if time.monotonic() >= end:
+                break
             self._wait(0.05)
         with self._lock:
             self._leave()

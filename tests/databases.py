@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,29 +35,32 @@ only_servers = pytest.mark.skipif(SERVER is None, reason="this is about database
 _COMPILED: util.LRUCache[Any, Any] = util.LRUCache(1000)
 
 
-class OneDialect(SQLiteDialect_pysqlite):
-    """SQLAlchemy's own, but one for all stores: what was compiled is known by its dialect."""
+class EqualDialect(SQLiteDialect_pysqlite):
+    """SQLAlchemy's own; those of all stores are equal: what was compiled is known by its dialect.
+
+    They are not the same object, because that holds what listens to an engine: each store
+    would do what all stores before it were to do when they connect.
+    """
 
     supports_statement_cache = True
-    _made: OneDialect | None = None
+    # How values of each type are read and written, worked out once for all of them.
+    _type_memos = weakref.WeakKeyDictionary()
 
-    def __new__(cls, **_: Any) -> OneDialect:
-        return cls._made or super().__new__(cls)
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, EqualDialect)
 
-    def __init__(self, **options: Any) -> None:
-        if OneDialect._made is None:
-            super().__init__(**options)
-            OneDialect._made = self
+    def __hash__(self) -> int:
+        return hash(EqualDialect)
 
 
-registry.register("sqlite.one", __name__, OneDialect.__name__)
+registry.register("sqlite.equal", __name__, EqualDialect.__name__)
 
 
 def opened(path: Path, **options: Any) -> Store:
     """The store in a file. ``options`` are the store's."""
     if SERVER is not None:
         return _on_server(SERVER, path, **options)
-    store = Store(f"sqlite+one:///{path}", **options)
+    store = Store(f"sqlite+equal:///{path}", **options)
 
     @event.listens_for(store.engine, "connect")
     def relax(connection: Any, record: object) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import subprocess
-import time
 
 from drophammer.netns import Namespace
+from tests.patience import until
 
 
 def until_local(address: str, card: str, namespace: Namespace) -> None:
@@ -15,10 +15,8 @@ def until_local(address: str, card: str, namespace: Namespace) -> None:
     returned. Before that, what we send to ourselves goes out by the card and is lost.
     """
     argv = namespace.command(["ip", "-6", "route", "get", address, "oif", card])
-    limit = time.monotonic() + 10
-    while True:
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=10)
-        if done.stdout.startswith("local "):
-            return
-        assert time.monotonic() < limit, done.stdout or done.stderr
-        time.sleep(0.005)
+
+    def route() -> str:
+        return subprocess.run(argv, capture_output=True, text=True, check=False).stdout
+
+    until(lambda: route().startswith("local "), route, pause=0.005)

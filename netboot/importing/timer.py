@@ -62,8 +62,9 @@ class ImportTimer:
 
     def status(self) -> dict[str, Any]:
         """How far it is. A run that was asked for is over when ``ended`` is its number."""
-        told = status(self._importer.resources.root)
         with self._state:
+            # Not before: a run that ends meanwhile would have ended, and be told as running.
+            told = status(self._importer.resources.root)
             if self._begun > self._ended and told["state"] != RUNNING:
                 told.update(state=RUNNING, message="waiting for the import of another process")
             return {**told, "asked": self._asked, "ended": self._ended}

@@ -47,7 +47,7 @@ def exported(folder: Path, namespace: str, portal: str, iqn: str, image: Path) -
 
 def _run(command: list[str], environment: dict[str, str]) -> None:
     """Run it; again for as long as the daemon does not listen yet."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while True:
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         if done.returncode == 0 or time.monotonic() > end:

@@ -227,7 +227,7 @@ class Site:
     def talk(self, port: int, request: bytes) -> bytes:
         """Send ``request`` over TCP inside the namespace; all that comes until the end."""
         with self.namespace.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
-            sock.settimeout(10)
+            sock.settimeout(SOON)
             sock.connect((self.address, port))
             sock.sendall(request)
             answer = b""
@@ -240,7 +240,7 @@ class Site:
         connection = http.client.HTTPConnection(self.address, serviceconf.RAMDISK_API_PORT)
         connection.sock = self.namespace.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
-            connection.sock.settimeout(10)
+            connection.sock.settimeout(SOON)
             connection.sock.connect((self.address, serviceconf.RAMDISK_API_PORT))
             headers = {"X-OpenStack-Ironic-API-Version": VERSION}
             headers["Content-Type"] = "application/json"
@@ -254,7 +254,7 @@ class Site:
     def tftp(self, name: str, opcode: int = RRQ) -> tuple[int, bytes]:
         """Opcode and rest of the first answer to a TFTP request; a transfer is broken off."""
         with self.namespace.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            sock.settimeout(10)
+            sock.settimeout(SOON)
             request = struct.pack("!H", opcode) + name.encode() + b"\0octet\0"
             sock.sendto(request, (self.address, TFTP_PORT))
             answer, sender = sock.recvfrom(65536)
@@ -684,7 +684,7 @@ def test_of_two_deployments_at_once_exactly_one_is_taken(site: Site) -> None:
 
 def _both(site: Site, what: Callable[[], None]) -> list[Refused | None]:
     """Call ``what`` from two threads in the same instant; None for what was not refused."""
-    barrier = threading.Barrier(2, timeout=10)
+    barrier = threading.Barrier(2, timeout=SOON)
     answers: list[Refused | None] = []
 
     def one() -> None:

@@ -60,7 +60,7 @@ class Demo:
             self.output += chunk.decode() if ready else ""
             assert time.monotonic() < end, self.output
         if until is None:
-            self.process.wait(10)
+            self.process.wait(60)
         return self.output
 
     def leftovers(self) -> list[str]:

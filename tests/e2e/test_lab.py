@@ -144,7 +144,7 @@ def test_a_deployed_machine_boots_reads_its_config_drive_and_obeys_the_power_but
     log = SerialLog(machine.serial_log)
     said = log.wait("^DROPHAMMER-FIRMWARE (.*)$", BOOT)
     assert said.match[1] == ("uefi-secure-boot" if secure_boot else firmware)
-    up = log.wait(r"^DROPHAMMER-UP (.*) uptime=[0-9.]+$", 20)
+    up = log.wait(r"^DROPHAMMER-UP (.*) uptime=[0-9.]+$", BOOT)
     assert up.match[1] == "hostname=web-7.example.org keys=2 disk=vda"
     qemu = qemu_of(machine)
     ipmi(machine, "chassis", "power", "soft")

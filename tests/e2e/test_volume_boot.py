@@ -44,7 +44,7 @@ class Storage:
         self._wait()
 
     def _wait(self) -> None:
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while subprocess.run(
             self._admin("sys", "show"), env=self._env, capture_output=True
         ).returncode:

@@ -12,6 +12,7 @@ import pytest
 
 from drophammer.bus import Bus, LocalBus
 from drophammer.errors import DrophammerError, NodeLocked, Unavailable, Unsupported
+from tests.patience import PATIENCE
 
 
 class Endpoint:
@@ -73,7 +74,7 @@ def test_only_public_methods_can_be_called(bus: Bus) -> None:
 
 def test_a_cast_is_carried_out(bus: Bus, endpoint: Endpoint) -> None:
     bus.cast("conductor", "hear", what="knock")
-    assert endpoint.heard.wait(5)
+    assert endpoint.heard.wait(PATIENCE)
     assert endpoint.said == "knock"
 
 
@@ -119,7 +120,7 @@ try:
 except Unsupported:
     pass
 bus.cast("conductor", "hear")
-assert Endpoint.heard.wait(5)
+assert Endpoint.heard.wait(30)
 import time, socket, sys
 assert sys.modules["eventlet"] is None
 assert "eventlet" not in getattr(time.sleep, "__module__", "")
@@ -128,6 +129,10 @@ served.stop(); bus.close()
 print("same")
 """
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
     )
     assert done.stdout.strip() == "same", done.stderr

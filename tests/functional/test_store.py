@@ -17,6 +17,7 @@ from drophammer.errors import LeaseLost, NodeLocked, NotFound
 from drophammer.model import Base, Node, Port, Portgroup, new_uuid
 from drophammer.store import Holder, Store
 from tests.databases import copied
+from tests.patience import PATIENCE
 
 A, B = Holder("uuid-a", "host-a"), Holder("uuid-b", "host-b")
 
@@ -173,7 +174,7 @@ def test_who_asks_whether_a_lease_holds_waits_for_whoever_is_taking_it(store: St
         asking.start()
         asking.join(0.3)
         assert told == []
-    asking.join(10)
+    asking.join(PATIENCE)
     assert isinstance(told[0], LeaseLost)
 
 

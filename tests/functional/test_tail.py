@@ -16,6 +16,7 @@ from drophammer.model import Event
 from drophammer.store import Store
 from drophammer.tail import LONGEST_SECONDS, UNSEEN_SECONDS, WINDOW, Tail
 from tests.databases import SERVER, copied
+from tests.patience import PATIENCE
 
 servers_only = pytest.mark.skipif(SERVER is None, reason="sqlite has one writer at a time")
 
@@ -202,7 +203,7 @@ def test_many_writers_at_once_are_read_whole_and_in_order(store) -> None:
         thread.start()
     found: list[str] = []
     position = 0
-    end = time.monotonic() + 30
+    end = time.monotonic() + PATIENCE
     while len([text for text in found if text != "slow"]) < each * writers:
         assert time.monotonic() < end, len(found)
         until = tail.settled()

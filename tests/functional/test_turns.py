@@ -13,6 +13,7 @@ from sqlalchemy import event, select, update
 from drophammer.model import Node
 from drophammer.store import Store
 from drophammer.turns import Turns
+from tests.patience import PATIENCE
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def test_who_waits_for_another_thread_does_not_ask_the_database_meanwhile(store:
             other = pool.submit(rename, store)
             assert concurrent.futures.wait([other], timeout=0.05).not_done
             assert asked == []
-        other.result(5)
+        other.result(PATIENCE)
     assert asked[0] == "BEGIN IMMEDIATE"
 
 
@@ -58,7 +59,7 @@ def test_a_turn_is_given_back_by_what_fails(store: Store) -> None:
         with pytest.raises(KeyError):
             fail()
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        pool.submit(rename, store).result(5)
+        pool.submit(rename, store).result(PATIENCE)
 
 
 def test_a_turn_that_does_not_end_is_waited_for_no_longer_than_the_database(store: Store) -> None:

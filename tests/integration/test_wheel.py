@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -94,7 +96,7 @@ def test_the_wheel_installs_and_serves(built: Path, tmp_path: Path) -> None:
     )
     assert process.stdout is not None
     output = b""
-    end = time.monotonic() + 30
+    end = time.monotonic() + PATIENCE
     while b"Ctrl-C stops it." not in output and time.monotonic() < end:
         if select.select([process.stdout], [], [], 0.5)[0]:
             chunk = os.read(process.stdout.fileno(), 65536)
@@ -102,6 +104,6 @@ def test_the_wheel_installs_and_serves(built: Path, tmp_path: Path) -> None:
                 break
             output += chunk
     process.send_signal(signal.SIGINT)
-    rest, _ = process.communicate(timeout=10)
+    rest, _ = process.communicate(timeout=PATIENCE)
     assert b"Ctrl-C stops it." in output, output.decode()
     assert process.returncode == 0, (output + rest).decode()

@@ -11,6 +11,8 @@ from urllib.parse import quote
 
 import urllib3
 
+from tests.patience import PATIENCE
+
 VERSION = "X-OpenStack-Ironic-API-Version"
 
 
@@ -55,7 +57,7 @@ class Client:
         }
         sent = body if body is None or isinstance(body, bytes) else json.dumps(body)
         answer = urllib3.request(
-            method, self.url + path, body=sent, headers=headers, retries=False, timeout=20
+            method, self.url + path, body=sent, headers=headers, retries=False, timeout=PATIENCE
         )
         text = answer.data.decode() + repr(dict(answer.headers))
         self.answers.append((f"{method} {path.partition('?')[0]} {answer.status}", text))

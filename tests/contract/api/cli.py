@@ -25,6 +25,7 @@ from unittest import mock
 from cliff import display
 
 from tests.contract.api.hasty import hurry
+from tests.patience import PATIENCE
 
 with warnings.catch_warnings():
     # It imports what its own libraries have deprecated.
@@ -36,7 +37,7 @@ with warnings.catch_warnings():
 __all__ = ["WAIT", "Baremetal", "Complaint", "client"]
 
 SCRIPT = pathlib.Path(sys.executable).with_name("baremetal")
-WAIT = "--wait 20"
+WAIT = f"--wait {PATIENCE:.0f}"
 
 hurry(ironicclient.common.http, ironicclient.common.utils)
 
@@ -69,7 +70,7 @@ class Baremetal:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
         return self._read(done.returncode, done.stdout, done.stderr, bool(form))

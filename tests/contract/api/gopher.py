@@ -16,10 +16,10 @@ from typing import Any
 import urllib3
 
 from tests.contract.api.service import PASSWORD, USER, Service
+from tests.patience import PATIENCE
 
 # What the operator can use, best first.
 VERSIONS = (110, 109, 95, 93, 89)
-SECONDS = 20.0
 TIMES = (
     "created_at",
     "updated_at",
@@ -110,7 +110,7 @@ class Gopher:
     """Speaks one version, by both headers, to an endpoint that ends in ``/v1/``."""
 
     def __init__(self, service: Service, version: int | None = None) -> None:
-        self._pool = urllib3.PoolManager(maxsize=2, retries=False, timeout=SECONDS)
+        self._pool = urllib3.PoolManager(maxsize=2, retries=False, timeout=PATIENCE)
         self._root = f"{service.url}/v1"
         self._headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if service.mode == "http_basic":
@@ -158,7 +158,7 @@ class Gopher:
 
     def until_free(self, method: str, path: str, body: Any = None, code: int | None = None) -> Told:
         """The call, again while the service says that it is busy."""
-        end = time.monotonic() + SECONDS
+        end = time.monotonic() + PATIENCE
         while True:
             try:
                 return self.call(method, path, body, code)
@@ -167,7 +167,7 @@ class Gopher:
 
     def until(self, ident: str, state: str, *, failing: bool = False) -> dict[str, Any]:
         """The node once it is in ``state``; an error when it fails on the way, unless it may."""
-        end = time.monotonic() + SECONDS
+        end = time.monotonic() + PATIENCE
         while True:
             node = self.node(ident)
             if node["provision_state"] == state:
@@ -180,7 +180,7 @@ class Gopher:
     def power(self, ident: str, target: str, expected: str) -> None:
         """Ask for a power state, and wait for it."""
         self.until_free("PUT", f"/nodes/{ident}/states/power", {"target": target})
-        end = time.monotonic() + SECONDS
+        end = time.monotonic() + PATIENCE
         while True:
             node = self.node(ident)
             if node["power_state"] == expected and node["target_power_state"] is None:

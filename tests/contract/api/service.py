@@ -18,11 +18,12 @@ from typing import Any
 import bcrypt
 import pytest
 
+from tests.patience import PATIENCE
+
 # With passwords little differs but the passwords: all of it again is for `make test`.
 MODES = ("noauth", pytest.param("http_basic", marks=pytest.mark.slow))
 HOST = "contract-1"
 USER, PASSWORD = "operator", "correct horse"
-START_SECONDS = 60
 # The last line of the table that is printed when all is listening.
 UP = b"Ctrl-C stops it."
 
@@ -94,7 +95,7 @@ def running(mode: str, folder: Path, more: str = "") -> Iterator[Service]:
         yield service
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(PATIENCE)
         process.stdout.close()
     traced = re.findall(r"Traceback.*?\n(?=\S*\d{4}-\d\d-\d\d|\Z)", service.log, re.DOTALL)
     assert not traced, traced[0]
@@ -110,7 +111,7 @@ def add_user(users: Path, name: str, password: str) -> None:
 def _wait_until_up(process: subprocess.Popen[bytes]) -> None:
     assert process.stdout is not None
     told = b""
-    end = time.monotonic() + START_SECONDS
+    end = time.monotonic() + PATIENCE
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
         while UP not in told:

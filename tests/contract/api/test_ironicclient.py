@@ -28,7 +28,7 @@ def baremetal(service) -> Baremetal:
 def test_the_installed_command_does_as_the_same_call_in_this_process(baremetal) -> None:
     made = baremetal("node create --driver fake-hardware --name cli-process")
     assert made["provision_state"] == "enroll"
-    baremetal.process("node manage cli-process --wait 20")
+    baremetal.process("node manage cli-process --wait 60")
     shown = baremetal.process("node show cli-process")
     assert shown["provision_state"] == "manageable"
     assert shown == baremetal("node show cli-process")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
-import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
 from tests.contract.api.cli import WAIT, Baremetal, Complaint
 from tests.contract.api.service import USER
+from tests.patience import until as until_true
 
 KINDS = "bios boot console deploy firmware inspect management power raid rescue vendor"
 FAKE = " ".join(f"--{kind}-interface fake" for kind in KINDS.split())
@@ -54,9 +55,8 @@ def state(baremetal: Baremetal, node: str) -> Any:
 
 def until(baremetal: Baremetal, node: str, wanted: str) -> None:
     """The commands without --wait return before the work is done."""
-    end = time.monotonic() + 20
-    while (found := state(baremetal, node)) != wanted:
-        assert time.monotonic() < end, found
+    now = partial(state, baremetal, node)
+    until_true(lambda: now() == wanted, now)
 
 
 def test_from_enrolment_to_deletion(baremetal, active) -> None:
@@ -153,9 +153,7 @@ def test_power(baremetal, node) -> None:
         ("node power off {}", "power off"),
     ):
         baremetal(command.format(node))
-        end = time.monotonic() + 20
-        while power() != expected:
-            assert time.monotonic() < end, command
+        until_true(lambda expected=expected: power() == expected, power)
 
 
 def test_devices(baremetal, node) -> None:
@@ -186,9 +184,7 @@ def test_the_console(baremetal, node) -> None:
 
 def seen(baremetal: Baremetal, node: str, field: str, value: Any) -> None:
     """What is changed behind the answer is soon to be seen."""
-    end = time.monotonic() + 20
-    while baremetal(f"node show {node} --fields {field}")[field] != value:
-        assert time.monotonic() < end, field
+    until_true(lambda: baremetal(f"node show {node} --fields {field}")[field] == value)
 
 
 def test_vendor_methods(baremetal, node) -> None:

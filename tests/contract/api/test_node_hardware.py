@@ -10,9 +10,9 @@ import pytest
 import requests
 
 from tests.contract.api.service import Service
+from tests.patience import PATIENCE
 
 LATEST = {"X-OpenStack-Ironic-API-Version": "latest"}
-SECONDS = 20
 
 
 class Wire:
@@ -26,7 +26,7 @@ class Wire:
         self.uuid = made["uuid"]
 
     def ask(self, method: str, path: str, body: Any = None, status: int = 200) -> Any:
-        answer = self._session.request(method, self._url + path, json=body, timeout=30)
+        answer = self._session.request(method, self._url + path, json=body, timeout=PATIENCE)
         assert answer.status_code == status, f"{method} {path}: {answer.text}"
         return answer.json() if answer.content else None
 
@@ -35,7 +35,7 @@ class Wire:
 
     def until(self, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """The node as soon as nobody holds it and ``holds`` is true of it."""
-        end = time.monotonic() + SECONDS
+        end = time.monotonic() + PATIENCE
         while True:
             shown: dict[str, Any] = self.ask("GET", f"/v1/nodes/{self.uuid}")
             if shown["reservation"] is None and holds(shown):

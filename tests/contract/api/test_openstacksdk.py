@@ -14,6 +14,7 @@ from openstack.baremetal.v1 import _proxy
 
 from tests.contract.api.hasty import hurry
 from tests.contract.api.service import HOST
+from tests.patience import PATIENCE
 
 # The library warns itself of what it will change in itself.
 pytestmark = [
@@ -48,13 +49,13 @@ def create(baremetal, request: pytest.FixtureRequest) -> Iterator[Callable[..., 
 
 def move(baremetal: Any, node: Any, *verbs: str) -> Any:
     for verb in verbs:
-        node = baremetal.set_node_provision_state(node, verb, wait=True, timeout=20)
+        node = baremetal.set_node_provision_state(node, verb, wait=True, timeout=PATIENCE)
     return node
 
 
 def settle(baremetal: Any, node: Any) -> Any:
     """The node when nobody holds it any more; the wait begins with what is already known."""
-    return baremetal.wait_for_node_reservation(baremetal.get_node(node.id), timeout=20)
+    return baremetal.wait_for_node_reservation(baremetal.get_node(node.id), timeout=PATIENCE)
 
 
 def test_every_method_is_tried() -> None:
@@ -108,13 +109,13 @@ def test_a_node_lives(baremetal, create) -> None:
     baremetal.set_node_provision_state(
         node, "active", config_drive=drive, deploy_steps=[{**RESET, "priority": 5, "args": {}}]
     )
-    (node,) = baremetal.wait_for_nodes_provision_state([node], "active", timeout=20)
+    (node,) = baremetal.wait_for_nodes_provision_state([node], "active", timeout=PATIENCE)
     assert node.instance_info["configdrive"] == "******"
     baremetal.set_node_provision_state(
-        node, "rescue", rescue_password="s3cr3t", wait=True, timeout=20
+        node, "rescue", rescue_password="s3cr3t", wait=True, timeout=PATIENCE
     )
     baremetal.set_node_provision_state(node, "unrescue")
-    (node,) = baremetal.wait_for_nodes_provision_state([node], "active", timeout=20)
+    (node,) = baremetal.wait_for_nodes_provision_state([node], "active", timeout=PATIENCE)
     node = move(baremetal, node, "rebuild", "deleted")
     assert (node.provision_state, node.instance_info) == ("available", {})
     node = move(baremetal, node, "manage")
@@ -140,11 +141,11 @@ def test_a_verb_in_the_wrong_state_is_told(baremetal, create) -> None:
 
 def test_power(baremetal, create) -> None:
     node = create()
-    baremetal.set_node_power_state(node, "power on", wait=True, timeout=20)
-    baremetal.set_node_power_state(node, "soft power off", timeout=20)
-    node = baremetal.wait_for_node_power_state(node, "power off", timeout=20)
+    baremetal.set_node_power_state(node, "power on", wait=True, timeout=PATIENCE)
+    baremetal.set_node_power_state(node, "soft power off", timeout=PATIENCE)
+    node = baremetal.wait_for_node_power_state(node, "power off", timeout=PATIENCE)
     assert node.power_state == "power off"
-    baremetal.set_node_power_state(node, "rebooting", wait=True, timeout=20)
+    baremetal.set_node_power_state(node, "rebooting", wait=True, timeout=PATIENCE)
     assert baremetal.get_node(node).power_state == "power on"
 
 

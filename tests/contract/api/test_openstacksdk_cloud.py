@@ -11,6 +11,7 @@ from openstack import exceptions
 
 from tests.contract.api.hasty import hurry
 from tests.contract.api.service import Service
+from tests.patience import PATIENCE
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::openstack.warnings.RemovedInSDK50Warning"),
@@ -30,7 +31,7 @@ def cloud(service: Service) -> Iterator[Any]:
 @pytest.fixture
 def machine(cloud) -> Iterator[str]:
     made = cloud.register_machine(
-        [{"address": MAC}], wait=True, timeout=20, driver="fake-hardware", name="sdk-machine"
+        [{"address": MAC}], wait=True, timeout=PATIENCE, driver="fake-hardware", name="sdk-machine"
     )
     assert made.provision_state == "available"
     yield made.id
@@ -52,7 +53,9 @@ def test_a_machine_is_registered_found_and_unregistered(cloud, machine) -> None:
 
 
 def test_a_machine_is_inspected_from_available(cloud, machine) -> None:
-    assert cloud.inspect_machine(machine, wait=True, timeout=20).provision_state == "available"
+    assert (
+        cloud.inspect_machine(machine, wait=True, timeout=PATIENCE).provision_state == "available"
+    )
 
 
 def test_a_machine_is_changed(cloud, machine) -> None:
@@ -68,7 +71,7 @@ def test_a_machine_is_changed(cloud, machine) -> None:
 
 def test_a_machine_is_activated_and_deactivated(cloud, machine) -> None:
     cloud.validate_machine(machine)
-    cloud.activate_node(machine, wait=True, timeout=20)
+    cloud.activate_node(machine, wait=True, timeout=PATIENCE)
     assert cloud.get_machine(machine).provision_state == "active"
     cloud.set_machine_power_off(machine)
     cloud.wait_for_baremetal_node_lock(cloud.get_machine(machine))
@@ -77,7 +80,7 @@ def test_a_machine_is_activated_and_deactivated(cloud, machine) -> None:
     cloud.set_machine_power_reboot(machine)
     cloud.wait_for_baremetal_node_lock(cloud.get_machine(machine))
     assert cloud.get_machine(machine).power_state == "power on"
-    cloud.deactivate_node(machine, wait=True, timeout=20)
+    cloud.deactivate_node(machine, wait=True, timeout=PATIENCE)
     assert cloud.node_set_provision_state(machine, "manage", wait=True).provision_state == (
         "manageable"
     )

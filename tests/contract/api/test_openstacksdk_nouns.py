@@ -9,6 +9,7 @@ import pytest
 from openstack import exceptions
 
 from tests.contract.api.hasty import hurry
+from tests.patience import PATIENCE
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::openstack.warnings.RemovedInSDK50Warning"),
@@ -80,7 +81,7 @@ def test_port_groups(baremetal, node) -> None:
 
 
 def test_volume_connectors(baremetal, node) -> None:
-    baremetal.set_node_power_state(node, "power off", wait=True, timeout=20)
+    baremetal.set_node_power_state(node, "power off", wait=True, timeout=PATIENCE)
     made = baremetal.create_volume_connector(
         node_id=node.id, type="iqn", connector_id="iqn.2026-01.sdk:a", extra={"a": 1}
     )
@@ -96,7 +97,7 @@ def test_volume_connectors(baremetal, node) -> None:
 
 
 def test_volume_targets(baremetal, node) -> None:
-    baremetal.set_node_power_state(node, "power off", wait=True, timeout=20)
+    baremetal.set_node_power_state(node, "power off", wait=True, timeout=PATIENCE)
     made = baremetal.create_volume_target(
         node_id=node.id,
         volume_type="iscsi",
@@ -119,10 +120,10 @@ def test_volume_targets(baremetal, node) -> None:
 def test_allocations(baremetal, node) -> None:
     baremetal.update_node(node, resource_class="sdk-gold")
     for verb in ("manage", "provide"):
-        baremetal.set_node_provision_state(node, verb, wait=True, timeout=20)
+        baremetal.set_node_provision_state(node, verb, wait=True, timeout=PATIENCE)
     made = baremetal.create_allocation(resource_class="sdk-gold", name="sdk-a", extra={"a": 1})
     assert made.state == "allocating"
-    made = baremetal.wait_for_allocation(made, timeout=20)
+    made = baremetal.wait_for_allocation(made, timeout=PATIENCE)
     assert (made.state, made.node_id) == ("active", node.id)
     assert [one.id for one in baremetal.allocations(resource_class="sdk-gold")] == [made.id]
     assert baremetal.update_allocation(made, name="sdk-b").name == "sdk-b"

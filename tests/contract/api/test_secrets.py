@@ -18,6 +18,7 @@ import pytest
 from api.routes import ROUTES
 from tests.contract.api.canaries import Canaries, Client
 from tests.contract.api.service import Service, add_user, running
+from tests.patience import PATIENCE
 
 USER = "canary-user"
 MAC = "52:54:00:00:00:77"
@@ -96,7 +97,7 @@ class Life:
         self, method: str, below: str, body: Any = None, *, accepts: bool | None = True
     ) -> Any:
         """Something about the node."""
-        end = time.monotonic() + 30
+        end = time.monotonic() + PATIENCE
         while True:
             status, answer = self.client.send(method, f"{self.path}{below}", body)
             if "is locked by host" not in str(answer) or time.monotonic() > end:
@@ -110,7 +111,7 @@ class Life:
     def verb(self, target: str, goal: str, **body: Any) -> None:
         """A verb, and the wait for the state it leads to."""
         self.send("PUT", "/states/provision", {"target": target, **body})
-        end = time.monotonic() + 30
+        end = time.monotonic() + PATIENCE
         while True:
             node = self.client.get(f"{self.path}?fields=provision_state,last_error,reservation")
             state = node["provision_state"]
@@ -245,7 +246,7 @@ def _live(life: Life) -> None:
 
 def _rest(life: Life) -> None:
     """Wait until nothing is being done, and back to manageable."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + PATIENCE
     while True:
         node = life.client.get(f"{life.path}?fields=provision_state,reservation")
         if node["provision_state"] in RESTING and not node["reservation"]:

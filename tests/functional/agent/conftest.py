@@ -18,6 +18,7 @@ import pytest
 from agent import cmdline
 from agent.hardware import Machine
 from agent.main import Agent
+from tests.patience import PATIENCE
 
 TOKEN = "t" * 43
 UUID = "5a1b7a9e-0000-4000-8000-000000000001"
@@ -251,7 +252,7 @@ class RunningAgent:
 
     def stop(self):
         self.agent.stop()
-        self.thread.join(20)
+        self.thread.join(PATIENCE)
         assert not self.thread.is_alive()
 
 
@@ -300,7 +301,7 @@ class Client:
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         request = urllib.request.Request(url, data, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=60, context=self.context) as answer:
+            with urllib.request.urlopen(request, timeout=PATIENCE, context=self.context) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as error:
             with error:
@@ -325,7 +326,7 @@ def make_client():
 def client(conductor, start_agent, make_client):
     """An agent without disks, found by the conductor, and a client for it."""
     start_agent()
-    return make_client(conductor.heartbeats.get(timeout=20))
+    return make_client(conductor.heartbeats.get(timeout=PATIENCE))
 
 
 def write_options(**more):

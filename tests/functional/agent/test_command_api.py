@@ -7,6 +7,8 @@ import threading
 
 import pytest
 
+from tests.patience import PATIENCE
+
 
 def test_the_root_and_v1_show_links_without_a_token(client):
     for path in ("/", "/v1/", "/v1"):
@@ -87,17 +89,17 @@ def test_a_synchronous_command_is_complete_without_waiting(client):
 
 def test_power_off_comes_after_the_answer(conductor, start_agent, make_client):
     agent = start_agent()
-    client = make_client(conductor.heartbeats.get(timeout=20))
+    client = make_client(conductor.heartbeats.get(timeout=PATIENCE))
     assert client.command("standby.power_off", wait=False)[0] == 200
-    assert agent.off.wait(10)
+    assert agent.off.wait(PATIENCE)
     assert not agent.restarted.is_set()
 
 
 def test_run_image_restarts(conductor, start_agent, make_client):
     agent = start_agent()
-    client = make_client(conductor.heartbeats.get(timeout=20))
+    client = make_client(conductor.heartbeats.get(timeout=PATIENCE))
     client.command("standby.run_image")
-    assert agent.restarted.wait(10)
+    assert agent.restarted.wait(PATIENCE)
 
 
 def test_the_steps_are_offered_in_the_shape_of_the_contract(client):
@@ -161,7 +163,7 @@ def test_silent_peers_hold_up_nobody(client):
 
 
 def test_a_peer_that_speaks_no_tls_is_dropped(client):
-    with socket.create_connection(address(client), timeout=20) as sock:
+    with socket.create_connection(address(client), timeout=PATIENCE) as sock:
         sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
         with contextlib.suppress(ConnectionResetError):
             while sock.recv(1000):
@@ -170,7 +172,7 @@ def test_a_peer_that_speaks_no_tls_is_dropped(client):
 
 
 def raw(client, data):
-    plain = socket.create_connection(address(client), timeout=20)
+    plain = socket.create_connection(address(client), timeout=PATIENCE)
     with client.context.wrap_socket(plain, server_hostname="127.0.0.1") as sock:
         sock.sendall(data)
         answer = b""
@@ -200,7 +202,7 @@ def test_an_older_tls_than_the_conductor_wants_is_refused(client):
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     with (
-        socket.create_connection(address(client), timeout=20) as plain,
+        socket.create_connection(address(client), timeout=PATIENCE) as plain,
         pytest.raises(ssl.SSLError),
     ):
         context.wrap_socket(plain)

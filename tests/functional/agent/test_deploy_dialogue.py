@@ -6,6 +6,8 @@ import threading
 
 import pytest
 
+from tests.patience import PATIENCE
+
 GIB = 1 << 30
 MIB = 1 << 20
 
@@ -22,7 +24,7 @@ class Gate:
             handler.wfile.write(body[:MIB])
             handler.wfile.flush()
             self.begun.set()
-            assert self.opened.wait(30)
+            assert self.opened.wait(PATIENCE)
             original(handler, body[MIB:])
 
         server.RequestHandlerClass = type(
@@ -59,7 +61,7 @@ def deploy(
         image_server.image = image
         device = make_loop()
         start_agent(disks=[describe(device)])
-        client = make_client(conductor.heartbeats.get(timeout=20))
+        client = make_client(conductor.heartbeats.get(timeout=PATIENCE))
         return Deploy(client, make_info(image_server), device), device
 
     return begin
@@ -68,7 +70,7 @@ def deploy(
 def test_write_image_is_followed_by_a_heartbeat_at_once(deploy, conductor, content_of, image):
     run, device = deploy()
     job = run.start()
-    conductor.heartbeats.get(timeout=20)
+    conductor.heartbeats.get(timeout=PATIENCE)
     status, listed = run.client.call("GET", "/v1/commands/")
     last = listed["commands"][-1]
     assert (status, last["id"], last["command_status"]) == (200, job, "SUCCEEDED")
@@ -82,7 +84,7 @@ def test_a_failed_write_is_a_failed_command_with_its_reason(deploy, conductor):
     run, _ = deploy()
     run.step["args"]["image_info"]["checksum"] = "0" * 64
     run.start()
-    conductor.heartbeats.get(timeout=20)
+    conductor.heartbeats.get(timeout=PATIENCE)
     last = run.client.call("GET", "/v1/commands/")[1]["commands"][-1]
     assert last["command_status"] == "FAILED"
     assert last["command_error"]["type"] == "ImageChecksumMismatch"
@@ -93,13 +95,13 @@ def test_a_second_command_is_busy_while_the_image_is_written(deploy, conductor, 
     gate = Gate(image_server)
     run, _ = deploy()
     run.start()
-    assert gate.begun.wait(20)
+    assert gate.begun.wait(PATIENCE)
     status, answer = run.client.command("standby.sync")
     assert status == 409
     assert answer["faultstring"].startswith("Agent is busy")
     assert run.client.call("GET", "/v1/commands/")[1]["commands"][0]["command_status"] == "RUNNING"
     gate.opened.set()
-    conductor.heartbeats.get(timeout=20)
+    conductor.heartbeats.get(timeout=PATIENCE)
     assert run.client.command("standby.sync")[0] == 200
 
 
@@ -107,14 +109,14 @@ def test_waiting_for_a_command_returns_when_it_ends(deploy, image_server):
     gate = Gate(image_server)
     run, _ = deploy()
     job = run.start()
-    assert gate.begun.wait(20)
+    assert gate.begun.wait(PATIENCE)
     answers = []
     waiter = threading.Thread(
         target=lambda: answers.append(run.client.call("GET", f"/v1/commands/{job}?wait=true"))
     )
     waiter.start()
     gate.opened.set()
-    waiter.join(20)
+    waiter.join(PATIENCE)
     assert answers[0][1]["command_status"] == "SUCCEEDED"
 
 
@@ -123,10 +125,10 @@ def test_progress_is_reported_when_the_conductor_asks_for_it(deploy, conductor, 
     gate = Gate(image_server)
     run, _ = deploy()
     run.start()
-    assert gate.begun.wait(20)
+    assert gate.begun.wait(PATIENCE)
     reports = []
     while not any(report and report["done"] >= MIB for report in reports):
-        reports.append(conductor.heartbeats.get(timeout=20).get("agent_progress"))
+        reports.append(conductor.heartbeats.get(timeout=PATIENCE).get("agent_progress"))
     gate.opened.set()
     last = reports[-1]
     assert last["command"] == "execute_deploy_step"
@@ -138,7 +140,7 @@ def test_progress_is_reported_when_the_conductor_asks_for_it(deploy, conductor, 
 def test_without_being_asked_no_progress_is_reported(deploy, conductor):
     run, _ = deploy()
     run.start()
-    assert "agent_progress" not in conductor.heartbeats.get(timeout=20)
+    assert "agent_progress" not in conductor.heartbeats.get(timeout=PATIENCE)
 
 
 def test_the_written_disks_ids_are_told(deploy, conductor, image_server, image, tmp_path):
@@ -146,7 +148,7 @@ def test_the_written_disks_ids_are_told(deploy, conductor, image_server, image, 
     image_server.image = mbr_image(tmp_path)
     run.step["args"]["image_info"]["checksum"] = sha256(image_server.image)
     run.start()
-    conductor.heartbeats.get(timeout=20)
+    conductor.heartbeats.get(timeout=PATIENCE)
     result = run.client.finished("standby.get_partition_uuids")["command_result"]
     assert result == {"root uuid": "0x12345678", "efi system partition uuid": None}
     loader = run.client.finished("image.install_bootloader", target_boot_mode="bios")
@@ -160,7 +162,7 @@ def test_a_disk_that_cannot_boot_by_uefi_is_a_failure_unless_ignored(
     image_server.image = mbr_image(tmp_path)
     run.step["args"]["image_info"]["checksum"] = sha256(image_server.image)
     run.start()
-    conductor.heartbeats.get(timeout=20)
+    conductor.heartbeats.get(timeout=PATIENCE)
     failed = run.client.finished("image.install_bootloader", target_boot_mode="uefi")
     assert failed["command_status"] == "FAILED"
     assert "no EFI system partition" in failed["command_error"]["message"]

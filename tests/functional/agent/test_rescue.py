@@ -9,6 +9,7 @@ import pytest
 
 from agent import rescue
 from agent.errors import RescueError
+from tests.patience import PATIENCE
 
 HASH = "$2b$10$" + "a" * 53
 
@@ -17,7 +18,7 @@ def answers(url):
     """Whether somebody takes a connection. Without TLS: Python's leaks one that is reset early."""
     place = urlsplit(url)
     try:
-        with socket.create_connection((place.hostname, place.port), timeout=10) as made:
+        with socket.create_connection((place.hostname, place.port), timeout=PATIENCE) as made:
             made.sendall(b"no TLS")
             return bool(made.recv(1))
     except ConnectionError:
@@ -74,10 +75,10 @@ def test_a_server_that_does_not_start_is_told_with_what_it_said(root):
 
 def test_the_agent_answers_and_then_leaves(conductor, start_agent, make_client, root):
     running = start_agent(root=str(root))
-    client = make_client(conductor.heartbeats.get(timeout=20))
+    client = make_client(conductor.heartbeats.get(timeout=PATIENCE))
     status, result = client.command("rescue.finalize_rescue", rescue_password=HASH, hashed=True)
     assert (status, result["command_status"]) == (200, "SUCCEEDED")
-    running.thread.join(20)
+    running.thread.join(PATIENCE)
     assert not running.thread.is_alive()
     assert running.error is None
     assert not running.off.is_set()
@@ -101,7 +102,7 @@ def test_what_is_no_hash_is_refused_and_the_agent_stays(
     conductor, start_agent, make_client, root, params
 ):
     start_agent(root=str(root))
-    client = make_client(conductor.heartbeats.get(timeout=20))
+    client = make_client(conductor.heartbeats.get(timeout=PATIENCE))
     status, answer = client.command("rescue.finalize_rescue", **params)
     assert status == 400
     assert "plain words" not in str(answer)

@@ -4,7 +4,6 @@ import hashlib
 import os
 import subprocess
 import threading
-import time
 
 import pytest
 
@@ -23,6 +22,7 @@ from agent.errors import (
 from agent.hardware import Machine
 from agent.imagewriter import Progress, write_image
 from agent.install import install_image
+from tests.patience import PATIENCE, until
 
 MIB = 1 << 20
 
@@ -330,7 +330,7 @@ class HalfWay:
 
     def fill(self, view):
         if self.at >= self.total // 2:
-            assert self.go.wait(20)
+            assert self.go.wait(PATIENCE)
         part = self.data[self.at : self.at + len(view)]
         view[: len(part)] = part
         self.at += len(part)
@@ -346,10 +346,7 @@ def test_the_disk_cannot_boot_before_all_is_written_and_verified(scene):
     with BlockTarget(scene.device) as target:
         work = threading.Thread(target=write_image, args=(source, target, checksum, progress))
         work.start()
-        end = time.monotonic() + 20
-        while progress.done < 6 * MIB:
-            assert time.monotonic() < end
-            time.sleep(0.005)
+        until(lambda: progress.done >= 6 * MIB)
         target.flush()
         half = scene.content_of(scene.device, 4 * MIB)
         source.go.set()

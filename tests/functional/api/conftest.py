@@ -27,6 +27,7 @@ from tests import buses
 from tests.databases import copied
 from tests.functional.api.conformance import Conformance
 from tests.functional.api.world import ANSWERS, World, made
+from tests.patience import PATIENCE
 
 VERSION = "X-OpenStack-Ironic-API-Version"
 
@@ -69,7 +70,7 @@ class Recorder:
         return lambda **arguments: self._take(method, arguments)
 
     def next(self) -> tuple[str, dict[str, Any]]:
-        return self.calls.get(timeout=5)
+        return self.calls.get(timeout=PATIENCE)
 
     def nothing_came(self) -> bool:
         return self.calls.empty()

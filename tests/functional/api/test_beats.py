@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import threading
-import time
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from drophammer.errors import Invalid, NotFound
 from drophammer.events import of_node
 from drophammer.model import Agent, Node, new_uuid
 from tests.databases import ASKS_FIRST
+from tests.patience import PATIENCE, until
 
 URL = "https://192.0.2.9:9999"
 
@@ -61,20 +61,17 @@ def written_together(store, beats: Beats, first: str, coming: list[Beat]) -> lis
 
     def asked(*_: object) -> None:
         begun.set()
-        assert go_on.wait(5)
+        assert go_on.wait(PATIENCE)
 
     event.listen(store.engine, "before_cursor_execute", asked)
     with concurrent.futures.ThreadPoolExecutor(32) as pool:
         head = pool.submit(beats.note, beat(first))
-        assert begun.wait(5)
+        assert begun.wait(PATIENCE)
         answers = [pool.submit(beats.note, one) for one in coming]
-        end = time.monotonic() + 5
-        while beats.waiting() < len(coming):
-            assert time.monotonic() < end
-            time.sleep(0.001)
+        until(lambda: beats.waiting() == len(coming), pause=0.001)
         go_on.set()
-        assert head.result(5).refusal is None
-        return [answer.result(5) for answer in answers]
+        assert head.result(PATIENCE).refusal is None
+        return [answer.result(PATIENCE) for answer in answers]
 
 
 def test_beats_that_come_while_one_is_written_are_one_commit(store, beats, fleet, sql) -> None:

@@ -22,6 +22,7 @@ from api.server import ApiServer, listen
 from drophammer import events
 from drophammer.model import Event
 from drophammer.store import Store
+from tests.patience import AT_ONCE, PATIENCE, until
 
 
 @dataclass
@@ -70,7 +71,7 @@ class Service:
     followers: list[Follower] = field(default_factory=list)
 
     def follow(self, path: str = "/v1/events", *headers: str, wait: bool = True) -> Follower:
-        client = socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        client = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
         head = "".join(f"{line}\r\n" for line in ("Host: h", *headers))
         client.sendall(f"GET {path} HTTP/1.1\r\n{head}\r\n".encode())
         follower = Follower(client)
@@ -113,15 +114,15 @@ def service(serve) -> Service:
     return serve()
 
 
-def test_what_happens_is_told_at_once_with_all_its_parts(service, api) -> None:
+def test_what_happens_is_told_at_once_with_all_its_parts(serve, api) -> None:
+    # Who waits for the next look at the table waits for ever.
+    service = serve(_poll_seconds=3600)
     node = api.node(name="rack-1")
     follower = service.follow()
-    began = time.monotonic()
     with service.store.read() as session:
         (enrolled,) = events.of_node(session, 1, 0, 10)
     service.tell("power on", kind="power", node_id=enrolled.node_id, data={"password": "x"})
     event = follower.event()
-    assert time.monotonic() - began < 0.2, "it waited for the next look at the table"
     told = json.loads(event["data"])
     assert event["id"] == str(told["id"]) == str(enrolled.id + 1)
     assert event["event"] == told["kind"] == "power"
@@ -216,7 +217,7 @@ def test_a_quiet_stream_shows_that_it_lives(serve) -> None:
 
 
 def test_a_stream_of_http_1_0_has_no_chunks_and_no_length_either(service) -> None:
-    client = socket.create_connection(("127.0.0.1", service.port), timeout=10)
+    client = socket.create_connection(("127.0.0.1", service.port), timeout=PATIENCE)
     client.sendall(b"GET /v1/events HTTP/1.0\r\nHost: h\r\n\r\n")
     follower = Follower(client)
     service.followers.append(follower)
@@ -239,7 +240,8 @@ def test_five_hundred_listeners_take_no_thread_and_no_cpu(service) -> None:
     used = time.process_time()
     time.sleep(1.0)
     used = time.process_time() - used
-    assert used < 0.05, f"{used:.3f} s of CPU in a second of silence"
+    # A loop that never rests takes all of it.
+    assert used < 0.25, f"{used:.3f} s of CPU in a second of silence"
     service.tell("to all")
     assert {follower.data()["message"] for follower in followers} == {"to all"}
     # And the API answers others meanwhile.
@@ -299,10 +301,7 @@ def test_who_takes_nothing_at_all_is_let_go(serve) -> None:
         if service.stream.listeners == 0:
             return
         time.sleep(0.02)
-    end = time.monotonic() + 5
-    while service.stream.listeners and time.monotonic() < end:
-        time.sleep(0.02)
-    assert service.stream.listeners == 0
+    until(lambda: service.stream.listeners == 0)
 
 
 def test_the_thread_ends_with_the_last_listener_and_comes_back(service) -> None:
@@ -314,19 +313,16 @@ def test_the_thread_ends_with_the_last_listener_and_comes_back(service) -> None:
         follower = service.follow()
         assert "events" in names()
         follower.sock.close()
-        end = time.monotonic() + 5
-        while "events" in names():
-            assert time.monotonic() < end
-            time.sleep(0.01)
+        until(lambda: "events" not in names())
 
 
-def test_stopping_tells_all_and_takes_less_than_two_seconds(serve) -> None:
+def test_stopping_tells_all_and_waits_for_nothing_else(serve) -> None:
     service = serve()
     followers = [service.follow() for _ in range(20)]
     began = time.monotonic()
-    service.stream.stop()
-    service.server.stop()
-    assert time.monotonic() - began < 2
+    service.stream.stop(PATIENCE)
+    service.server.stop(PATIENCE)
+    assert time.monotonic() - began < AT_ONCE
     for follower in followers:
         event = follower.event()
         assert event["event"] == "end"

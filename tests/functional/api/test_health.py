@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Any
 
 import pytest
 from sqlalchemy import event, update
@@ -12,6 +13,7 @@ from api.app import create_app
 from api.settings import Settings
 from drophammer.health import Health
 from drophammer.model import Conductor
+from tests.patience import AT_ONCE, PATIENCE, until
 
 
 class Line:
@@ -24,14 +26,17 @@ class Line:
         return self.wrong
 
 
+def ready(client: Any) -> Any:
+    """The answer of ``/readyz``, once it says so: where the machine stands still it does not."""
+    return until(lambda: (answer := client.get("/readyz")).status_code == 200 and answer)
+
+
 def test_a_process_that_answers_is_alive(api) -> None:
     assert api.get("/healthz").json == {"alive": True}
 
 
 def test_one_with_database_bus_and_conductor_is_ready(api) -> None:
-    answer = api.get("/readyz")
-    assert answer.status_code == 200
-    assert answer.json == {
+    assert ready(api).json == {
         "ready": True,
         "checks": {"database": None, "bus": None, "conductors": None},
     }
@@ -40,12 +45,11 @@ def test_one_with_database_bus_and_conductor_is_ready(api) -> None:
 def test_without_a_conductor_that_beats_it_is_not_ready_and_says_so(api) -> None:
     with api.store.write() as session:
         session.execute(update(Conductor).values(online=False))
-    answer = api.get("/readyz")
+    # A balancer that wants to have reads answered asks for less.
+    until(lambda: api.get("/readyz?only=database,bus").status_code == 200)
+    answer = until(lambda: (told := api.get("/readyz")).json["checks"]["database"] is None and told)
     assert answer.status_code == 503
     assert answer.json["checks"]["conductors"] == "no conductor is alive"
-    assert answer.json["checks"]["database"] is None
-    # A balancer that wants to have reads answered asks for less.
-    assert api.get("/readyz?only=database,bus").status_code == 200
     assert api.get("/readyz?only=conductors").status_code == 503
 
 
@@ -59,29 +63,25 @@ def test_a_bus_in_trouble_is_told_in_its_own_words(settings, store, bus) -> None
     line = Line()
     checks = Health(store, line)
     client = create_app(settings, store, bus, checks=checks).test_client()
-    assert client.get("/readyz").status_code == 200
+    ready(client)
     line.wrong = "the broker is away"
-    end = time.monotonic() + 5
-    while client.get("/readyz").status_code == 200:  # It is asked once a second at most.
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    assert client.get("/readyz").json["checks"]["bus"] == "the broker is away"
+    # It is asked once a second at most.
+    told = until(lambda: client.get("/readyz").json["checks"]["bus"])
+    assert told == "the broker is away"
 
 
-def test_a_database_that_hangs_makes_it_not_ready_within_little_more_than_a_second(
-    settings, store, bus
-) -> None:
+def test_a_database_that_hangs_makes_it_not_ready_though_it_hangs_on(settings, store, bus) -> None:
     client = create_app(settings, store, bus).test_client()
     go_on = threading.Event()
 
     @event.listens_for(store.engine, "before_cursor_execute")
     def hang(*_: object) -> None:
-        go_on.wait(10)
+        go_on.wait(PATIENCE)
 
     try:
         began = time.monotonic()
         answer = client.get("/readyz")
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < AT_ONCE
         assert answer.status_code == 503
         assert "within 1 s" in answer.json["checks"]["database"]
         assert "not known" in answer.json["checks"]["conductors"]
@@ -92,11 +92,13 @@ def test_a_database_that_hangs_makes_it_not_ready_within_little_more_than_a_seco
 
 
 def test_asking_all_the_time_asks_the_database_once_a_second(api, sql) -> None:
-    api.get("/readyz")
+    ready(api)
     sql.clear()
+    began = time.monotonic()
     for _ in range(50):
         api.get("/readyz")
-    assert sql.count <= 3
+    seconds = 1 + int(time.monotonic() - began)
+    assert sql.count <= 3 * seconds
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
@@ -105,7 +107,7 @@ def test_nobody_is_asked_for_a_password(tmp_path, store, bus, path) -> None:
     users.write_text("")
     settings = Settings(auth_strategy="http_basic", http_basic_auth_user_file=str(users))
     client = create_app(settings, store, bus).test_client()
-    assert client.get(path).status_code == 200
+    until(lambda: client.get(path).status_code == 200)
     assert client.get("/v1/nodes").status_code == 401
 
 
@@ -137,7 +139,7 @@ def test_metrics_may_have_an_address_of_their_own(store, bus) -> None:
 def test_a_balancer_before_ramdisks_sees_who_is_fit_and_no_more(settings, store, bus) -> None:
     client = create_app(settings, store, bus, ramdisk_only=True).test_client()
     assert client.get("/healthz").json == {"alive": True}
-    assert client.get("/readyz").json["ready"] is True
+    assert ready(client).json["ready"] is True
     for path in ("/metrics", "/v1/events", "/v1/nodes", "/docs"):
         assert client.get(path).status_code == 404
 

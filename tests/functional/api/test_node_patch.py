@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from drophammer.model import Node
 from drophammer.states import PATCHABLE_WITH_TARGET, STATES
+from tests.patience import PATIENCE
 
 SOME_UUID = "6b0ae3a1-3a53-4b02-9a3f-1f7d1a7d1c55"
 
@@ -263,7 +264,7 @@ def test_a_change_waits_a_little_for_the_holder(settings, store, bus, api, node)
     from api.app import create_app
 
     api.lease(node["uuid"])
-    patient = dataclasses.replace(settings, locked_attempts=200, locked_pause=0.02)
+    patient = dataclasses.replace(settings, locked_attempts=3000, locked_pause=0.02)
     client = create_app(patient, store, bus).test_client()
     answers = []
     waiting = threading.Thread(
@@ -273,7 +274,7 @@ def test_a_change_waits_a_little_for_the_holder(settings, store, bus, api, node)
     )
     waiting.start()
     api.set(node["uuid"], lease_owner=None)
-    waiting.join(10)
+    waiting.join(PATIENCE)
     assert answers == [202]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from drophammer.notifications import Notification, Notifier
+from tests.patience import PATIENCE
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def sent() -> Iterator[queue.Queue[Notification]]:
 
 
 def take(sent: queue.Queue[Notification], count: int) -> list[tuple[str, dict[str, Any]]]:
-    found = [sent.get(timeout=5) for _ in range(count)]
+    found = [sent.get(timeout=PATIENCE) for _ in range(count)]
     assert sent.empty()
     assert {one.publisher for one in found} == {"ironic-api.host-1"}
     return [(one.event_type, one.payload["ironic_object.data"]) for one in found]

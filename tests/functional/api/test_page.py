@@ -13,6 +13,7 @@ from html.parser import HTMLParser
 import pytest
 
 from api.routes import ROUTES
+from tests.patience import PATIENCE
 
 VOID = frozenset({"meta", "input", "link", "br", "img"})
 
@@ -117,4 +118,4 @@ def test_its_script_is_javascript(answer, tmp_path) -> None:
     (script,) = re.findall("<script>(.*?)</script>", answer.text, re.DOTALL)
     path = tmp_path / "page.js"
     path.write_text(script)
-    subprocess.run(["node", "--check", str(path)], check=True, timeout=30)
+    subprocess.run(["node", "--check", str(path)], check=True, timeout=PATIENCE)

@@ -16,6 +16,7 @@ from drophammer import agents, operations
 from drophammer.events import of_node
 from drophammer.model import Agent, Node
 from drophammer.states import LOOKUP_ALLOWED, STATES
+from tests.patience import AT_ONCE, PATIENCE
 
 MAC = "52:54:00:12:34:56"
 URL = "https://192.0.2.9:9999"
@@ -454,7 +455,7 @@ def names(monkeypatch):
             return system(name, port, *how)  # A driver of a database, on its way there.
         asked.append(name)
         if name.startswith("slow"):
-            go_on.wait(20)
+            go_on.wait(PATIENCE)
             return [(0, 0, 0, "", ("192.0.2.77", 0))]
         if name not in known:
             raise socket.gaierror
@@ -500,7 +501,7 @@ def test_names_that_do_not_answer_hold_up_nobody_for_long(api, inspected, names)
     with ThreadPoolExecutor(16) as pool:
         statuses = list(pool.map(lambda _: inspect(api, STRANGER).status_code, range(16)))
     assert set(statuses) == {409}
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < AT_ONCE
     assert len(names.asked) == 6
 
 
@@ -603,10 +604,10 @@ def test_what_ramdisks_really_send_is_taken(api, inspected) -> None:
 
 
 def test_millions_of_nothings_are_refused_at_once(api, inspected) -> None:
-    started = time.monotonic()
+    started = time.thread_time()
     for part in ("[],", "{},"):
         assert inspect(api, "[" + part * 5_000_000 + "0]").status_code == 400
-    assert time.monotonic() - started < 5
+    assert time.thread_time() - started < 5
 
 
 def test_data_that_nobody_waits_for_is_404(api, node) -> None:

@@ -6,6 +6,7 @@ import http.client
 import json
 import select
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ import pytest
 
 from api.app import create_app
 from api.server import ApiServer, listen
+from tests.patience import AT_ONCE, PATIENCE, until
 
 GET = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
 HALF = b"POST /v1/nodes HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n{"
@@ -42,7 +44,7 @@ def port(serve, settings, store, bus, conductor) -> int:
 
 
 def connect(port: int) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port), timeout=10)
+    return socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
 
 
 def ask(port: int, request: bytes = GET) -> bytes:
@@ -73,7 +75,7 @@ def test_a_request_is_answered_without_naming_the_server(port) -> None:
 
 
 def test_a_connection_serves_several_requests(port) -> None:
-    client = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     client.connect()
     first = client.sock
     for _ in range(3):
@@ -96,28 +98,33 @@ def test_an_answer_without_a_body_says_so(port, api) -> None:
         assert client.recv(65536).startswith(b"HTTP/1.1 204")
 
 
-def test_256_connections_at_one_instant_are_served_within_a_second(port) -> None:
+def test_256_connections_at_one_instant_are_served_and_none_has_to_knock_twice(port) -> None:
     with ExitStack() as stack:
-        started = time.monotonic()
         clients = [stack.enter_context(socket.socket()) for _ in range(256)]
         for client in clients:
             client.setblocking(False)
             client.connect_ex(("127.0.0.1", port))
         for client in clients:
             client.setblocking(True)
-            client.settimeout(10)
+            client.settimeout(PATIENCE)
             client.sendall(GET)
         assert all(status(read_all(client)) == 200 for client in clients)
-        assert time.monotonic() - started < 1
+        # Whom the kernel finds no room for comes back after a second, then after two.
+        assert not any(sent_again(client) for client in clients)
 
 
-def test_half_sent_requests_hold_up_nobody(port) -> None:
+def sent_again(client: socket.socket) -> int:
+    """How many packets it took more than once: ``tcpi_total_retrans``."""
+    told = client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+    return int.from_bytes(told[100:104], sys.byteorder)
+
+
+def test_half_sent_requests_hold_up_nobody(serve, settings, store, bus) -> None:
+    _, port = serve(create_app(settings, store, bus), patience=3600)
     with ExitStack() as stack:
         for _ in range(30):
             stack.enter_context(connect(port)).sendall(HALF)
-        started = time.monotonic()
         assert all(status(ask(port)) == 200 for _ in range(20))
-        assert time.monotonic() - started < 1
 
 
 def test_requests_sent_together_are_answered_in_order_and_let_others_pass(serve) -> None:
@@ -128,9 +135,7 @@ def test_requests_sent_together_are_answered_in_order_and_let_others_pass(serve)
         if environ["PATH_INFO"] == "/0":
             others.sendall(b"GET /other HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
             # The other thread has read it and found the only place taken.
-            end = time.monotonic() + 10
-            while not server._desk._waiting and time.monotonic() < end:
-                time.sleep(0.001)
+            until(lambda: server._desk._waiting, pause=0.001)
         body = environ["PATH_INFO"].encode()
         start_response("200 OK", [("Content-Length", str(len(body)))])
         return [body]
@@ -157,7 +162,7 @@ def test_while_every_thread_works_others_come_in_send_and_read_and_have_their_tu
         came.append(path)
         if path == "/verb":
             entered.release()
-            leave.wait(30)
+            leave.wait(PATIENCE)
         body = large if path == "/large" else b"done"
         start_response("200 OK", [("Content-Length", str(len(body)))])
         return [body]
@@ -171,9 +176,9 @@ def test_while_every_thread_works_others_come_in_send_and_read_and_have_their_tu
     _, port = serve(app, threads=2, patience=0.3)
     with ExitStack() as stack:
         reading = get("/large")
-        select.select([reading], [], [], 5)
+        select.select([reading], [], [], PATIENCE)
         verbs = [get("/verb") for _ in range(2)]
-        assert all(entered.acquire(timeout=5) for _ in range(2))
+        assert all(entered.acquire(timeout=PATIENCE) for _ in range(2))
         # What was answered before is sent to its end,
         assert len(read_all(reading)) > len(large)
         # a body is asked for,
@@ -194,7 +199,7 @@ def test_what_is_idle_is_closed_by_a_stop_while_every_thread_works(serve) -> Non
 
     def slow(environ: Any, start_response: Any) -> list[bytes]:
         entered.set()
-        leave.wait(10)
+        leave.wait(PATIENCE)
         start_response("200 OK", [("Content-Length", "4")])
         return [b"done"]
 
@@ -202,22 +207,20 @@ def test_what_is_idle_is_closed_by_a_stop_while_every_thread_works(serve) -> Non
     with connect(port) as idle, connect(port) as under_way:
         idle.sendall(b"GET /")
         under_way.sendall(GET)
-        assert entered.wait(5)
-        stopping = threading.Thread(target=server.stop)
+        assert entered.wait(PATIENCE)
+        stopping = threading.Thread(target=server.stop, args=(PATIENCE,))
         stopping.start()
         assert read_all(idle) == b""
         leave.set()
         assert read_all(under_way).endswith(b"done")
-        stopping.join(5)
+        stopping.join(PATIENCE)
 
 
 def test_a_gigabyte_is_refused_before_it_is_sent(port) -> None:
-    started = time.monotonic()
     request = b"POST /v1/nodes HTTP/1.1\r\nHost: h\r\nContent-Length: 1073741824\r\n\r\n"
     with connect(port) as client:
         client.sendall(request)
         assert status(client.recv(65536)) == 413
-    assert time.monotonic() - started < 1
 
 
 def post(path: bytes, body: bytes) -> bytes:
@@ -255,7 +258,7 @@ def test_several_sockets_are_served_at_once(settings, store, bus) -> None:
     server.start()
     try:
         assert status(ask(ports[0])) == 200
-        with socket.create_connection(("::1", ports[1]), timeout=10) as client:
+        with socket.create_connection(("::1", ports[1]), timeout=PATIENCE) as client:
             client.sendall(GET)
             assert status(read_all(client)) == 200
     finally:
@@ -267,7 +270,7 @@ def test_stopping_answers_what_is_under_way_and_closes_the_rest(serve) -> None:
 
     def slow(environ: Any, start_response: Any) -> list[bytes]:
         entered.set()
-        leave.wait(10)
+        leave.wait(PATIENCE)
         start_response("200 OK", [("Content-Length", "4")])
         return [b"done"]
 
@@ -275,9 +278,9 @@ def test_stopping_answers_what_is_under_way_and_closes_the_rest(serve) -> None:
     with connect(port) as under_way, connect(port) as idle, connect(port) as half:
         half.sendall(HALF)
         under_way.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
-        assert entered.wait(5)
+        assert entered.wait(PATIENCE)
         started = time.monotonic()
-        stopping = threading.Thread(target=server.stop)
+        stopping = threading.Thread(target=server.stop, args=(PATIENCE,))
         stopping.start()
         # Both are closed while the request is still being worked on.
         assert (read_all(idle), read_all(half)) == (b"", b"")
@@ -288,12 +291,12 @@ def test_stopping_answers_what_is_under_way_and_closes_the_rest(serve) -> None:
             refused = True
         leave.set()
         answer = read_all(under_way)
-        stopping.join(5)
+        stopping.join(PATIENCE)
         took = time.monotonic() - started
     assert refused
     assert answer.startswith(b"HTTP/1.1 200")
     assert answer.endswith(b"done")
-    assert took < 2
+    assert took < AT_ONCE
 
 
 def test_stopping_does_not_wait_for_ever(serve) -> None:
@@ -301,17 +304,17 @@ def test_stopping_does_not_wait_for_ever(serve) -> None:
 
     def stuck(environ: Any, start_response: Any) -> list[bytes]:
         entered.set()
-        leave.wait(10)
+        leave.wait(PATIENCE)
         start_response("200 OK", [])
         return [b""]
 
     server, port = serve(stuck)
     with connect(port) as client:
         client.sendall(GET)
-        assert entered.wait(5)
+        assert entered.wait(PATIENCE)
         started = time.monotonic()
         server.stop(timeout=0.5)
-        assert time.monotonic() - started < 1.5
+        assert time.monotonic() - started < AT_ONCE
         assert client.recv(1) == b""
         leave.set()
 
@@ -327,17 +330,17 @@ def test_a_large_answer_is_sent_to_its_end_while_stopping(serve) -> None:
     server, port = serve(large)
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-        client.settimeout(10)
+        client.settimeout(PATIENCE)
         client.connect(("127.0.0.1", port))
         client.sendall(GET)
-        select.select([client], [], [], 5)
-        stopping = threading.Thread(target=server.stop)
+        select.select([client], [], [], PATIENCE)
+        stopping = threading.Thread(target=server.stop, args=(PATIENCE,))
         stopping.start()
         # As long as we do not read, it cannot be done.
         stopping.join(0.2)
         assert stopping.is_alive()
         assert len(read_all(client)) > len(sent)
-        stopping.join(5)
+        stopping.join(PATIENCE)
 
 
 def test_stopping_twice_or_unstarted_is_harmless(serve, settings, store, bus) -> None:
@@ -354,8 +357,12 @@ def test_nothing_is_left_behind(serve, settings, store, bus) -> None:
     server, port = serve(create_app(settings, store, bus))
     ask(port)
     server.stop()
-    left = {thread.name for thread in threading.enumerate()} - before
-    assert not [name for name in left if name.startswith("api-server")]
+
+    def left() -> list[str]:
+        names = {thread.name for thread in threading.enumerate()} - before
+        return [name for name in names if name.startswith("api-server")]
+
+    until(lambda: not left(), left)
 
 
 @pytest.mark.parametrize(
@@ -401,7 +408,7 @@ def test_a_request_that_only_drips_in_is_cut_off(serve, settings, store, bus, st
         began = time.monotonic()
         while not select.select([client], [], [], 0.05)[0]:
             client.sendall(b"1")
-            assert time.monotonic() - began < 10
+            assert time.monotonic() - began < PATIENCE
         answer = read_all(client)
     assert status(answer) == 408
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["faultcode"] == "Client"
@@ -412,7 +419,10 @@ def test_a_large_body_on_a_fair_line_is_given_its_time(serve, settings, store, b
     body = b'{"driver": "fake-hardware"}' + b" " * 300_000
     with connect(port) as client:
         request = post(b"/v1/nodes", body)
-        for place in range(0, len(request), 10_000):
-            client.sendall(request[place : place + 10_000])
+        # So much that it stays a fair line though all of us stand still for a while.
+        first = 250_000
+        client.sendall(request[:first])
+        for place in range(first, len(request), 2_500):
+            client.sendall(request[place : place + 2_500])
             time.sleep(0.05)
         assert status(read_all(client)) == 201

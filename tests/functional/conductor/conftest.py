@@ -23,6 +23,7 @@ from drophammer.model import Agent, Node, Port, new_uuid
 from drophammer.store import Store
 from tests import buses
 from tests.databases import copied
+from tests.patience import PATIENCE, until
 
 
 class Scene:
@@ -69,12 +70,12 @@ class Scene:
         self,
         node_id: int,
         wanted: Callable[[Node], bool],
-        seconds: float = 10,
         *,
         free: bool = True,
     ) -> Node:
         """The node as soon as ``wanted`` is true of it; fails with what it is otherwise."""
-        end = time.monotonic() + seconds
+        # Less than what a conductor waits for at most before it looks by itself.
+        end = time.monotonic() + PATIENCE / 2
         while True:
             node = self.get(node_id)
             if wanted(node) and (node.lease_owner is None or not free):
@@ -175,10 +176,7 @@ class ScriptedAgent:
 
     def until(self, wanted: Callable[[], bool]) -> None:
         """Wait for something that shows in what was received."""
-        end = time.monotonic() + 10
-        while not wanted():
-            assert time.monotonic() < end, self.names()
-            time.sleep(0.005)
+        until(wanted, self.names, pause=0.005)
 
     def finish(self) -> None:
         """End the command that runs."""

@@ -6,6 +6,7 @@ import base64
 import gzip
 import io
 import threading
+import time
 from typing import Any
 
 import pycdlib
@@ -15,6 +16,7 @@ from conductor.task import Task
 from drophammer import boots
 from drophammer.errors import Invalid
 from drophammer.model import Agent, Inventory, Node, Operation, Step
+from tests.patience import AT_ONCE, PATIENCE
 
 FILES = {"deploy_kernel": "http://127.0.0.1/k", "deploy_ramdisk": "http://127.0.0.1/r"}
 SHA = "0" * 64
@@ -194,12 +196,16 @@ def test_an_agent_that_is_gone_before_it_could_answer_does_not_hold_up_the_deplo
 
     def go_silently() -> None:
         power.send(scene.get(node_id), "off")
-        over.wait(60)
+        over.wait(2 * PATIENCE)
 
     agent.on_power_off = go_silently
+    begun = time.monotonic()
     scene.call_back(node_id, agent)
-    scene.until_state(node_id, "active")
-    over.set()
+    try:
+        scene.until_state(node_id, "active")
+        assert time.monotonic() - begun < AT_ONCE
+    finally:
+        over.set()
 
 
 def scene_driver(scene: Any, node_id: int) -> Any:

@@ -13,6 +13,7 @@ from sqlalchemy import update
 from drophammer import allocations
 from drophammer.model import Node
 from drophammer.rows import Row
+from tests.patience import PATIENCE
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def waiting(scene: Any, held: int) -> str:
 
 
 def until(scene: Any, uuid: str, wanted: Callable[[Row], bool]) -> Row:
-    end = time.monotonic() + 10
+    end = time.monotonic() + PATIENCE
     while True:
         with scene.store.read() as session:
             row = allocations.ALLOCATIONS.find(session, uuid, {"state", "last_error", "node_uuid"})

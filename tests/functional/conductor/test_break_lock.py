@@ -12,6 +12,7 @@ from api.settings import Settings
 from conductor.begin import begin
 from conductor.task import Task
 from drophammer.errors import LeaseLost, Unavailable
+from tests.patience import PATIENCE
 
 
 def break_lease(scene: Any, node_id: int) -> Any:
@@ -97,13 +98,13 @@ def test_what_was_to_be_done_behind_an_answer_is_not_done_any_more(scene: Any) -
     service = scene.start(workers=1).service
     node_id = scene.node("manageable")
     begun, go_on, ended = (threading.Event() for _ in range(3))
-    service._workers.submit(lambda: (begun.set(), go_on.wait(10)))
-    assert begun.wait(10)
+    service._workers.submit(lambda: (begun.set(), go_on.wait(PATIENCE)))
+    assert begun.wait(PATIENCE)
     done = []
     service._behind(node_id, "set boot mode", lambda *_: done.append(1), check=lambda *_: None)
     assert scene.get(node_id).lease_purpose == "set boot mode"
     assert break_lease(scene, node_id).status_code == 200
     service._workers.submit(ended.set)
     go_on.set()
-    assert ended.wait(10)
+    assert ended.wait(PATIENCE)
     assert done == []

@@ -20,6 +20,8 @@ from drophammer import boots, operations
 from drophammer.errors import Conflict, HardwareError, InvalidState, NodeLocked
 from drophammer.model import HistoryEntry, Node, Operation, Port, Step
 
+# Dozens of conductors in one test, which are work and not waiting.
+pytestmark = pytest.mark.timeout(600)
 FILES = {"deploy_kernel": "http://127.0.0.1/k", "deploy_ramdisk": "http://127.0.0.1/r"}
 # More moments than any of these has; each is a conductor that is stopped and started.
 MOST = 60

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -21,6 +20,7 @@ from drophammer.errors import (
 )
 from drophammer.model import Operation, Step
 from drophammer.store import Holder
+from tests.patience import until
 
 
 def test_a_node_goes_from_enroll_to_active_and_back_to_available(scene: Any) -> None:
@@ -183,10 +183,7 @@ def test_work_of_a_conductor_that_is_gone_is_taken_up_by_the_next(scene: Any) ->
     scene.provision(node_id, "active")
     with scene.store.read() as session:
         (step_id,) = session.scalars(select(Step.id))
-    end = time.monotonic() + 10
-    while "until" not in step_of(scene, step_id).cursor:
-        assert time.monotonic() < end
-        time.sleep(0.005)
+    until(lambda: "until" in step_of(scene, step_id).cursor)
     scene.stop()
     assert scene.get(node_id).provision_state == "deploying"
     with scene.store.write() as session:

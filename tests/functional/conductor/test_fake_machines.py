@@ -13,6 +13,7 @@ from conductor.fakefaults import parse
 from drophammer.errors import BmcUnreachable, HardwareError, Invalid, Unsupported
 from drophammer.model import BiosSetting, FirmwareComponent, Node, Operation
 from drophammer.states import MANAGEABLE
+from tests.patience import PATIENCE
 
 RESET = {"interface": "power", "step": "reset"}
 
@@ -162,21 +163,23 @@ def test_the_properties_of_logical_disks_are_told_for_drivers_that_have_raid(sce
 
 
 def test_delays_add_up_over_the_interfaces_that_are_fake_and_hold_no_thread(scene: Any) -> None:
-    scene.start(
-        workers=1, fake_delays={"boot": (0.4, 0.4), "storage": (0.4, 0.4), "deploy": (0.4, 0.4)}
-    )
-    nodes = [scene.node("available"), scene.node("available")]
+    long, short = (2 * PATIENCE, 2 * PATIENCE), (0.3, 0.3)
+    delays = {"boot": long, "storage": long, "deploy": short}
+    scene.start(workers=1, fake_delays=delays)
+    waiting = [scene.node("available"), scene.node("available")]
     quick = scene.node("available", boot_interface="ipxe", storage_interface="noop")
     began = time.monotonic()
-    for node_id in (*nodes, quick):
+    for node_id in (*waiting, quick):
         scene.provision(node_id, "active")
     scene.until_state(quick, "active")
-    assert time.monotonic() - began >= 0.4
-    assert [scene.get(node_id).provision_state for node_id in nodes] != ["active", "active"]
-    for node_id in nodes:
-        scene.until_state(node_id, "active")
-    # One after the other they would take 2.8 s.
-    assert 1.2 <= time.monotonic() - began < 2.6
+    assert time.monotonic() - began >= 0.3
+    assert [scene.get(node_id).provision_state for node_id in waiting] == ["deploying"] * 2
+    delays.update(boot=short, storage=short)
+    all_fake = scene.node("available")
+    began = time.monotonic()
+    scene.provision(all_fake, "active")
+    scene.until_state(all_fake, "active")
+    assert time.monotonic() - began >= 0.9
 
 
 def test_a_caller_that_waits_waits_the_configured_time(scene: Any) -> None:

@@ -16,6 +16,7 @@ from drophammer import metrics, notifications
 from drophammer.errors import Invalid
 from drophammer.notifications import Notification, Notifier
 from embedded.options import load
+from tests.patience import PATIENCE
 
 
 class Inbox:
@@ -28,7 +29,7 @@ class Inbox:
         self.found.put(notification)
 
     def next(self) -> Notification:
-        return self.found.get(timeout=5)
+        return self.found.get(timeout=PATIENCE)
 
     def until(self, event_type: str) -> list[Notification]:
         found = []
@@ -146,7 +147,7 @@ def test_a_bus_that_is_away_holds_up_nobody_and_what_is_lost_is_counted() -> Non
     sent: queue.Queue[Notification] = queue.Queue()
 
     def hang(notification: Notification) -> None:
-        go_on.wait(10)
+        go_on.wait(PATIENCE)
         sent.put(notification)
 
     notifier = Notifier(hang, "h", "info", room=3)
@@ -158,7 +159,7 @@ def test_a_bus_that_is_away_holds_up_nobody_and_what_is_lost_is_counted() -> Non
         assert 16 <= dropped() - before <= 17
         go_on.set()
         for _ in range(3):
-            sent.get(timeout=5)
+            sent.get(timeout=PATIENCE)
     finally:
         go_on.set()
         notifier.stop()
@@ -178,7 +179,7 @@ def test_one_that_fails_is_counted_and_the_next_one_is_sent() -> None:
     try:
         notifications.emit("api", "node.create", "start", dict)
         notifications.emit("api", "node.create", "end", dict)
-        assert sent.get(timeout=5) == "baremetal.node.create.end"
+        assert sent.get(timeout=PATIENCE) == "baremetal.node.create.end"
         assert dropped() == before + 1
     finally:
         notifier.stop()

@@ -15,6 +15,7 @@ from conductor.process import ConductorProcess
 from drophammer import conductors, events, powerstates
 from drophammer.model import HistoryEntry, Node, new_uuid
 from drophammer.powerstates import Finding
+from tests.patience import PATIENCE
 
 DEAD = {"fake_fault": {"power": "BmcUnreachable: No answer from 192.0.2.7 within 10 s."}}
 QUIET = {"heartbeat_interval": 1000, "sweep_interval": 1000}
@@ -298,7 +299,7 @@ def test_no_more_are_asked_at_once_than_there_are_workers(scene: Any) -> None:
                 at_once.append(inside)
                 if inside == 3:
                     full.set()
-            full.wait(10)
+            full.wait(PATIENCE)
             with lock:
                 inside -= 1
             return super().state(node)

@@ -142,6 +142,7 @@ def test_a_verb_leads_where_the_table_says(scene: Any, verb: str) -> None:
         assert not node.maintenance
 
 
+@pytest.mark.timeout(600)  # Hundreds of requests, which are work and not waiting.
 def test_a_verb_is_refused_everywhere_else_with_a_sentence(scene: Any) -> None:
     scene.start(**FILES)
     nodes = {state: scene.node(state) for state in states.STATES}

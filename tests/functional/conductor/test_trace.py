@@ -14,6 +14,7 @@ import pytest
 from drophammer import operations, trace
 from drophammer.model import Agent, Operation
 from embedded.logs import JsonFormat, TextFormat
+from tests.patience import PATIENCE
 
 ID = "req-11111111-2222-3333-4444-555555555555"
 
@@ -92,7 +93,7 @@ def test_work_that_is_left_to_a_thread_goes_on_for_its_request(scene: Any) -> No
     with trace.carried(ID):
         process._workers.submit(lambda: seen.put(trace.request()))
     process._workers.submit(lambda: seen.put(trace.request()))
-    assert {seen.get(timeout=5), seen.get(timeout=5)} == {ID, ""}
+    assert {seen.get(timeout=PATIENCE), seen.get(timeout=PATIENCE)} == {ID, ""}
 
 
 def test_lines_of_text_say_the_id_once() -> None:

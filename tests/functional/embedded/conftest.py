@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.functional.embedded.forked import Command
+from tests.patience import PATIENCE
 
 
 class Served:
@@ -23,7 +24,7 @@ class Served:
         self.url = f"http://127.0.0.1:{port}"
         self.output = ""
 
-    def until(self, text: str, seconds: float = 20) -> str:
+    def until(self, text: str, seconds: float = PATIENCE) -> str:
         """All output so far, once ``text`` is in it."""
         end = time.monotonic() + seconds
         while text not in self.output:
@@ -38,7 +39,7 @@ class Served:
         """Signal it and return how many seconds it took to end."""
         began = time.monotonic()
         self.process.send_signal(number)
-        self.process.wait(10)
+        self.process.wait(PATIENCE)
         return time.monotonic() - began
 
 

@@ -13,7 +13,9 @@ import signal
 import sys
 from multiprocessing.connection import Connection
 
+from embedded import serve
 from embedded.cli import main
+from tests.patience import PATIENCE
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["embedded.serve", "embedded.configcmd"])
@@ -81,5 +83,7 @@ def _run(arguments: tuple[str, ...], streams: tuple[Connection, Connection]) -> 
         os.dup2(stream.fileno(), number)
     for stream in streams:
         stream.close()
+    # So that whoever stops a service can tell whether it hangs or the machine stood still.
+    serve.STOP_SECONDS = PATIENCE
     sys.argv = ["drophammer", *arguments]
     sys.exit(main())

@@ -16,6 +16,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, event, inspect
 
 from drophammer import engines, schema
+from tests.patience import PATIENCE
 
 _FORKS = multiprocessing.get_context("forkserver")
 # What a table consists of: its columns, and what there is besides, as sorted texts.
@@ -36,7 +37,7 @@ class Migration:
 
     def stopped(self) -> None:
         """Wait until it stands still."""
-        assert self._ours.poll(20)
+        assert self._ours.poll(PATIENCE)
         self._ours.recv()
 
     def go_on(self) -> None:
@@ -48,7 +49,7 @@ class Migration:
 
     def end(self) -> int:
         """Its exit code: 0, or -9 when it was killed."""
-        self._process.join(60)
+        self._process.join(PATIENCE)
         code = self._process.exitcode
         assert code is not None
         self._process.close()

@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,16 +16,16 @@ from sqlalchemy import make_url, text
 from drophammer.store import Store
 from tests import databases
 from tests.functional.embedded.work import (
-    LEASE_SECONDS,
-    WORK,
     add_nodes,
     ask,
-    at_work,
     begin,
     check,
+    much_at_work,
+    take_no_time,
     take_time,
     until_done,
 )
+from tests.patience import until
 
 PROGRAMS = {
     "sqlite": ("sqlite3",),
@@ -67,13 +66,14 @@ def test_a_backup_made_during_work_is_restored_and_all_work_ends(
     for uuid, (verb, more, _) in nodes.items():
         begin(first.url, uuid, verb, more)
     back_up(first_url, tmp_path / "backup")
-    assert at_work(store) > len(WORK) / 2
+    assert much_at_work(store)
     first.stop(signal.SIGKILL)
 
     databases.made(tmp_path / "second.sqlite")
     second_url = databases.url_of(tmp_path / "second.sqlite")
     restore(tmp_path / "backup", second_url)
     config.write_text(f"{plain}\n[database]\nconnection = {second_url}\n")
+    take_no_time(config)
     second = serve("--no-netboot")
     second.until("Ctrl-C stops it.")
     until_done(second.url, nodes)
@@ -102,12 +102,10 @@ def test_a_restored_node_can_be_kept_from_going_on_with_its_work(
         session.execute(
             text(f"UPDATE nodes SET conductor_group = 'held-back' WHERE uuid IN ({listed})")
         )
+    take_no_time(config)
     second = serve("--no-netboot")
     second.until("Ctrl-C stops it.")
-    end = time.monotonic() + LEASE_SECONDS + 8
-    while state(second.url, going) != ("active", None):
-        assert time.monotonic() < end
-        time.sleep(0.1)
+    until(lambda: state(second.url, going) == ("active", None), pause=0.1)
     # As old as the one that is done; nobody is at them.
     assert {state(second.url, uuid) for uuid in kept} == {("deploying", None)}
     second.stop()

@@ -10,6 +10,7 @@ import http.client
 import json
 import socket
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.contract.api.service import Service, running
+from tests.patience import AT_ONCE, PATIENCE, until
 
 VERSION = "X-OpenStack-Ironic-API-Version"
 GIB = 1 << 30
@@ -43,7 +45,7 @@ def node(service: Service, port: int) -> str:
 
 def ask(port: int, method: str, path: str, body: Any = None) -> tuple[int, Any]:
     """Status and decoded body."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     sent = body if body is None or isinstance(body, bytes) else json.dumps(body)
     connection.request(method, path, sent, {VERSION: "1.115"})
     answer = connection.getresponse()
@@ -53,7 +55,7 @@ def ask(port: int, method: str, path: str, body: Any = None) -> tuple[int, Any]:
 
 
 def connect(port: int) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port), timeout=30)
+    return socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
 
 
 def read_all(client: socket.socket) -> bytes:
@@ -66,7 +68,7 @@ def read_all(client: socket.socket) -> bytes:
     return b"".join(parts)
 
 
-def exchange(port: int, *parts: bytes) -> tuple[int, Any]:
+def exchange(port: int, parts: Iterable[bytes]) -> tuple[int, Any]:
     """Send raw bytes until refused; status and body of the first answer."""
     with connect(port) as client:
         try:
@@ -120,7 +122,7 @@ def check_refused(answer: tuple[int, Any], *expected: int) -> None:
 def test_a_bad_body_is_refused(port: int, body: bytes) -> None:
     began = time.monotonic()
     check_refused(ask(port, "POST", "/v1/nodes", body), 400, 413)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < AT_ONCE
 
 
 @pytest.mark.parametrize("path", ["/v1/ports", "/v1/portgroups", "/v1/volume/targets"])
@@ -183,13 +185,13 @@ def test_next_keeps_every_filter(port: int) -> None:
 
 
 def _wait(port: int, node: str, goal: str) -> None:
-    end = time.monotonic() + 20
-    while True:
-        shown = ask(port, "GET", f"/v1/nodes/{node}")[1]
-        if shown["provision_state"] == goal and shown["reservation"] is None:
-            return
-        assert time.monotonic() < end, shown
-        time.sleep(0.05)
+    def shown() -> Any:
+        return ask(port, "GET", f"/v1/nodes/{node}")[1]
+
+    def there(found: Any) -> bool:
+        return found["provision_state"] == goal and found["reservation"] is None
+
+    until(lambda: there(shown()), shown, pause=0.05)
 
 
 def test_a_rebuild_without_an_image_is_refused_before_anything_happens(port: int) -> None:
@@ -226,7 +228,7 @@ def test_half_sent_requests_hold_up_nobody(port: int) -> None:
             stack.enter_context(connect(port)).sendall(half)
         began = time.monotonic()
         assert all(ask(port, "GET", "/v1/nodes?limit=1")[0] == 200 for _ in range(20))
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < AT_ONCE
 
 
 def test_256_connections_at_once_are_all_served(port: int) -> None:
@@ -237,7 +239,7 @@ def test_256_connections_at_once_are_all_served(port: int) -> None:
         for client in clients:
             client.sendall(request)
         assert all(read_all(client).startswith(b"HTTP/1.1 200") for client in clients)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < AT_ONCE
 
 
 HEAD = b"POST /v1/nodes HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
@@ -248,15 +250,14 @@ MIB = b" " * (1 << 20)
 def test_a_gigabyte_is_refused_without_being_read(port: int, chunked: bool) -> None:
     told = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: %d" % GIB
     piece = b"%x\r\n%b\r\n" % (len(MIB), MIB) if chunked else MIB
-    began = time.monotonic()
-    parts = [HEAD + told + b"\r\n\r\n", *[piece] * (GIB // len(MIB))]
-    check_refused(exchange(port, *parts), 413)
-    assert time.monotonic() - began < 10
+    parts = iter([HEAD + told + b"\r\n\r\n", *[piece] * (GIB // len(MIB))])
+    check_refused(exchange(port, parts), 413)
+    assert next(parts, None) is not None, "all of it was taken"
 
 
 def test_much_that_is_allowed_to_come_is_refused_by_its_route(port: int) -> None:
     parts = [HEAD + b"Content-Length: %d\r\n\r\n" % (2 << 20), MIB, MIB]
-    check_refused(exchange(port, *parts), 413)
+    check_refused(exchange(port, parts), 413)
 
 
 @pytest.mark.parametrize(
@@ -280,7 +281,7 @@ def test_much_that_is_allowed_to_come_is_refused_by_its_route(port: int) -> None
     ids=lambda value: repr(value[:40]) if isinstance(value, bytes) else str(value),
 )  # fmt: skip
 def test_what_is_hardly_http_is_answered(port: int, request_: bytes, expected: int) -> None:
-    answer = exchange(port, request_)
+    answer = exchange(port, [request_])
     if expected >= 400:
         check_refused(answer, expected)
     assert answer[0] == expected
@@ -298,4 +299,4 @@ def test_garbage_behind_a_request_does_not_harm_the_request(port: int) -> None:
 def test_it_still_serves_after_all_that(port: int) -> None:
     began = time.monotonic()
     assert ask(port, "GET", "/v1/nodes?limit=1")[0] == 200
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < AT_ONCE

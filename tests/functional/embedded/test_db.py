@@ -18,6 +18,7 @@ from drophammer.model import Agent, Base, BiosSetting, Event, Node, Port, new_uu
 from drophammer.store import Store
 from embedded.dbcmd import main
 from tests import databases
+from tests.patience import PATIENCE
 
 
 @pytest.fixture
@@ -181,4 +182,4 @@ def test_a_database_that_is_up_to_date_is_started_on_without_alembic(empty_datab
         f"assert schema.migrate({databases.url_of(empty_database)!r}) is False\n"
         "assert 'alembic' not in sys.modules\n"
     )
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=PATIENCE)

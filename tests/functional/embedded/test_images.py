@@ -10,8 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
-import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +20,7 @@ from embedded.dbcmd import main as database
 from embedded.imagescmd import main
 from netboot.importing.lock import LOCK
 from netboot.importing.progress import status
+from tests.patience import AT_ONCE, PATIENCE, until
 
 ROOT = Path(__file__).resolve().parents[3]
 XENIAL = "ubuntu/amd64/generic/xenial/daily"
@@ -136,26 +135,21 @@ def test_an_import_that_is_terminated_leaves_nothing_behind(tmp_path, images, co
         process = subprocess.Popen(
             [*command, "--state-dir", tmp_path / "state"], cwd=ROOT, stderr=subprocess.PIPE
         )
-        waiting = threading.Thread(target=_wait_for_descriptor, args=(process.pid, root / LOCK))
-        waiting.start()
-        waiting.join(20)
+        until(lambda: _has_open(process.pid, root / LOCK))
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 128 + signal.SIGTERM
+        assert process.wait(PATIENCE) == 128 + signal.SIGTERM
         process.stderr.close()
     assert os.readlink(root / "current") == before
     assert not list(root.glob(".partial-*"))
 
 
-def _wait_for_descriptor(pid: int, path: Path) -> None:
-    """Until a process has a file open."""
-    end = time.monotonic() + 15
-    while time.monotonic() < end:
-        with contextlib.suppress(OSError):
-            for fd in os.listdir(f"/proc/{pid}/fd"):
-                with contextlib.suppress(OSError):
-                    if os.readlink(f"/proc/{pid}/fd/{fd}") == str(path):
-                        return
-        time.sleep(0.02)
+def _has_open(pid: int, path: Path) -> bool:
+    with contextlib.suppress(OSError):
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                if os.readlink(f"/proc/{pid}/fd/{fd}") == str(path):
+                    return True
+    return False
 
 
 @pytest.mark.seed("s12")
@@ -165,15 +159,14 @@ def test_the_service_imports_at_start_and_answers_for_its_images(serve, root) ->
 
     def ask(method: str, path: str) -> dict:
         request = urllib.request.Request(service.url + path, method=method)
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return dict(json.load(answer))
 
     asked = ask("POST", "/v1/images/import")["asked"]
-    while ask("GET", "/v1/images/import")["ended"] < asked:
-        time.sleep(0.05)
+    until(lambda: ask("GET", "/v1/images/import")["ended"] >= asked, pause=0.05)
     found = ask("GET", "/v1/images")
     assert [image["id"] for image in found["images"]] == [XENIAL]
     assert found["snapshot"] == os.readlink(root / "current")
     assert status(root)["state"] == "done"
     assert (root / "current" / XENIAL / "squashfs").stat().st_mode & 0o777 == 0o644
-    assert service.stop(signal.SIGTERM) < 5
+    assert service.stop(signal.SIGTERM) < AT_ONCE

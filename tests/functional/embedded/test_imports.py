@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import signal
-import time
 import urllib.request
 from collections.abc import Callable
 from email.utils import format_datetime
@@ -20,6 +19,7 @@ from embedded.imagescmd import main
 from netboot.importing.progress import status
 from tests.functional.embedded.forked import Command
 from tests.functional.netboot.importing import conftest as importing
+from tests.patience import AT_ONCE, PATIENCE, until
 
 XENIAL = "ubuntu/amd64/generic/xenial/daily"
 FILES = ("boot-kernel", "boot-initrd", "squashfs")
@@ -89,17 +89,17 @@ def images(tmp_path: Path, config: Path) -> Callable[[str], int]:
 
 def ask(service: Any, method: str, path: str) -> dict[str, Any]:
     request = urllib.request.Request(service.url + path, method=method)
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
         return dict(json.load(answer))
 
 
 def over(service: Any, asked: int) -> dict[str, Any]:
     """How the import ended, once it has."""
-    end = time.monotonic() + 30
-    while (told := ask(service, "GET", "/v1/images/import"))["ended"] < asked:
-        assert time.monotonic() < end, told
-        time.sleep(0.02)
-    return told
+
+    def told() -> dict[str, Any]:
+        return ask(service, "GET", "/v1/images/import")
+
+    return until(lambda: (now := told())["ended"] >= asked and now, told, pause=0.02)
 
 
 def imported(service: Any) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def test_an_import_that_is_killed_with_its_service_goes_on_with_the_next_one(
     first = serve()
     first.until("Ctrl-C stops it.")
     ask(first, "POST", "/v1/images/import")
-    assert mirror.stalled.wait(20)
+    assert mirror.stalled.wait(PATIENCE)
     told = ask(first, "GET", "/v1/images/import")
     assert (told["state"], told["file"]) == ("running", f"{XENIAL}/squashfs")
     first.stop(signal.SIGKILL)
@@ -144,7 +144,7 @@ def test_an_import_that_is_killed_with_its_service_goes_on_with_the_next_one(
     assert ask(second, "GET", "/v1/images")["snapshot"] == os.readlink(root / "current")
     assert len(list(root.glob("snapshot-*"))) == 1
     assert not list(root.glob("**/.partial-*"))
-    assert second.stop(signal.SIGTERM) < 5
+    assert second.stop(signal.SIGTERM) < AT_ONCE
 
 
 @pytest.mark.seed("s12")
@@ -156,7 +156,7 @@ def test_who_waits_for_an_import_that_is_killed_does_it(
     first = serve()
     first.until("Ctrl-C stops it.")
     ask(first, "POST", "/v1/images/import")
-    assert mirror.stalled.wait(20)
+    assert mirror.stalled.wait(PATIENCE)
     where = ["--config-file", str(config), "--state-dir", str(root.parent)]
     waiting = Command("images", "import", *where)
     # It shows the progress of the one that it waits for.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.functional.netboot.dhcp.conftest import US, machine, net
+from tests.patience import PATIENCE, until
 
 __all__ = ["machine", "net"]
 MAC = "52:54:00:22:00:01"
@@ -57,19 +57,20 @@ class Rack:
         headers = {"X-OpenStack-Ironic-API-Version": "1.100", "Content-Type": "application/json"}
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.served.url}/v1/{path}", data, headers)
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return json.load(answer)
 
     def told(self, refusal: str) -> bool:
         """Whether dhcp4, which runs, comes to tell of just this refusal; of none when empty."""
-        end = time.monotonic() + 20
-        while time.monotonic() < end:
-            services = {one["name"]: one for one in self.call("services")["services"]}
-            reason = str(services["dhcp4"]["reason"])
-            if refusal in reason and (REFUSED in reason) == bool(refusal):
-                return bool(services["dhcp4"]["actual"] == "running")
-            time.sleep(0.05)
-        return False
+
+        def dhcp4() -> Any:
+            return {one["name"]: one for one in self.call("services")["services"]}["dhcp4"]
+
+        def just_this(reason: str) -> bool:
+            return refusal in reason and (REFUSED in reason) == bool(refusal)
+
+        found = until(lambda: just_this(str((told := dhcp4())["reason"])) and told, dhcp4)
+        return bool(found["actual"] == "running")
 
 
 @pytest.fixture
@@ -82,9 +83,7 @@ def rack(net: Any, serve: Any, config: Path) -> Rack:
 
 def address(asker: Any) -> int:
     """The last octet of what a machine is offered; it asks until it is known."""
-    end = time.monotonic() + 20
-    while not (offers := asker.offers()):
-        assert time.monotonic() < end, "nobody answers"
+    offers = until(asker.offers, lambda: "nobody answers")
     return int(offers[0].packet.yiaddr.packed[3])
 
 

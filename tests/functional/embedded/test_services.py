@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from embedded.cli import main
+from tests.patience import until
 
 
 @pytest.fixture
@@ -23,10 +23,7 @@ def ask(serve: Any, capsys: pytest.CaptureFixture[str]) -> Any:
         return code, told.out, told.err
 
     # The first look is under way when the table is printed.
-    limit = time.monotonic() + 10
-    while "tgt" not in run("list")[1]:
-        assert time.monotonic() < limit
-        time.sleep(0.05)
+    until(lambda: "tgt" in run("list")[1], pause=0.05)
     run.served = served  # type: ignore[attr-defined]
     return run
 

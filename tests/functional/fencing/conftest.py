@@ -18,6 +18,7 @@ import pytest
 from drophammer.model import Base, Node, Port, new_uuid
 from drophammer.store import Store
 from tests import databases
+from tests.patience import PATIENCE
 
 _PROGRAM = Path(__file__).with_name("conductor_process.py")
 # Long enough for a beat that is late on a busy machine.
@@ -137,8 +138,8 @@ class Place:
             )
             return node.id
 
-    def until(self, node_id: int, wanted: Callable[[Node], bool], seconds: float = 30) -> Node:
-        end = time.monotonic() + seconds
+    def until(self, node_id: int, wanted: Callable[[Node], bool]) -> Node:
+        end = time.monotonic() + PATIENCE
         while True:
             with self.store.read() as session:
                 node = session.get_one(Node, node_id)

@@ -13,6 +13,7 @@ from drophammer.model import Agent
 from tests.functional.conductor.conftest import ScriptedAgent
 from tests.functional.fencing.conftest import LEASE_SECONDS, Place
 from tests.functional.ipmi.conftest import VirtualBmc
+from tests.patience import PATIENCE
 
 # Two conductors with children of their own per test, and leases that must run out.
 pytestmark = pytest.mark.slow
@@ -88,13 +89,13 @@ def test_a_conductor_woken_after_its_lease_leaves_the_agent_alone(
         properties={"capabilities": "boot_mode:bios"},
     )
     asked, answer = threading.Event(), threading.Event()
-    agent.on_command = lambda name: (asked.set(), answer.wait(30))
+    agent.on_command = lambda name: (asked.set(), answer.wait(PATIENCE))
     first = place.conductor("first", **FILES)
     first.call("provision", node_id=node_id, target="provide", request={})
     place.until(node_id, lambda node: node.provision_state == "clean wait")
     _call_back(place, node_id, agent)
     first.call("heartbeat", node_id=node_id)
-    assert asked.wait(20)
+    assert asked.wait(PATIENCE)
     first.stop(children=True)
     time.sleep(LEASE_SECONDS)
     second = place.conductor("second", **FILES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import select
@@ -17,6 +18,7 @@ import pytest
 from conductor.ipmi.pool import IpmiPool
 from drophammer.errors import BmcAuthFailed, BmcError, BmcUnreachable, DrophammerError
 from drophammer.secret import Secret
+from tests.patience import AT_ONCE, PATIENCE, until
 
 pytestmark = pytest.mark.waits
 CLOSE_SESSION = (6, 0x3C)
@@ -36,29 +38,33 @@ def wait_until_gone(pid):
         return
     poll = select.poll()
     poll.register(handle, select.POLLIN)
-    gone = poll.poll(5000)
+    gone = poll.poll(1000 * PATIENCE)
     os.close(handle)
     assert gone, f"process {pid} is still there"
 
 
 def answer_of_the_next_child(pool, target):
     """The power state, from a child that may take longer to start than a request may take."""
-    limit = time.monotonic() + 30
-    while True:
-        try:
+
+    def answer():
+        with contextlib.suppress(BmcUnreachable):
             return pool.get_power(target)
-        except BmcUnreachable:
-            assert time.monotonic() < limit
+
+    return until(answer)
 
 
-def test_a_pool_starts_at_once_and_its_first_command_is_quick(bmc):
-    started = time.monotonic()
+def cpu_seconds(pid):
+    ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
+
+def test_a_pool_starts_without_a_child_and_its_first_command_starts_one_that_is_small(bmc):
     pool = IpmiPool()
-    assert time.monotonic() - started < 0.1
     assert pool.pids() == []
     with pool:
         pool.get_power(bmc.target())
-    assert time.monotonic() - started < 2
+        (pid,) = pool.pids()
+        assert cpu_seconds(pid) < 2
 
 
 def test_a_read_survives_the_death_of_its_child(single, bmc):
@@ -96,13 +102,14 @@ def test_a_command_that_had_not_left_is_sent_by_the_next_child(single, bmc):
     assert bmc.commands.count((0, 2, "03")) == 1
 
 
-def test_a_hung_child_is_replaced_within_the_deadline(single, bmc, caplog):
-    single.get_power(bmc.target())
-    (hung,) = single.pids()
-    os.kill(hung, signal.SIGSTOP)
-    with caplog.at_level(logging.WARNING):
-        assert single.get_power(bmc.target()) == "power off"
-    assert single.pids() != [hung]
+def test_a_hung_child_is_replaced_within_the_deadline(bmc, caplog):
+    with IpmiPool(workers=1, request_deadline=30) as pool:
+        pool.get_power(bmc.target())
+        (hung,) = pool.pids()
+        os.kill(hung, signal.SIGSTOP)
+        with caplog.at_level(logging.WARNING):
+            assert pool.get_power(bmc.target()) == "power off"
+        assert pool.pids() != [hung]
     wait_until_gone(hung)
     assert f"(pid {hung}) hung for" in caplog.text
 
@@ -112,11 +119,12 @@ def test_the_deadline_holds_while_the_child_hangs(bmc):
         answer_of_the_next_child(pool, bmc.target())
         (hung,) = pool.pids()
         os.kill(hung, signal.SIGSTOP)
-        for _ in range(2):
-            started = time.monotonic()
-            with pytest.raises(BmcUnreachable, match="did not answer in time"):
-                pool.get_power(bmc.target())
-            assert time.monotonic() - started < 3.5
+        started = time.monotonic()
+        with pytest.raises(BmcUnreachable, match="did not answer in time"):
+            pool.get_power(bmc.target())
+        with contextlib.suppress(BmcUnreachable):
+            pool.get_power(bmc.target())
+        assert time.monotonic() - started < AT_ONCE
         assert answer_of_the_next_child(pool, bmc.target()) == "power off"
         assert pool.pids() != [hung]
 
@@ -129,7 +137,7 @@ def test_a_stopped_child_whose_pipe_is_full_holds_up_nobody(bmc):
         # 300 raw commands of 200 bytes are more than a pipe holds.
         asked = [threads.submit(pool.raw, bmc.target(), 0x2E, 1, bytes(200)) for _ in range(300)]
         problems = [ask.exception() for ask in asked]
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < AT_ONCE
     assert all(isinstance(problem, DrophammerError) for problem in problems)
 
 
@@ -180,13 +188,10 @@ def test_close_ends_requests_in_flight(dead_target):
     with ThreadPoolExecutor() as threads:
         target = dead_target()
         asked = threads.submit(pool.get_power, target)
-        while not pool.pids():
-            time.sleep(0.01)
-        started = time.monotonic()
+        until(pool.pids)
         pool.close()
         with pytest.raises(BmcUnreachable, match="shutting down"):
             asked.result()
-    assert time.monotonic() - started < 3
 
 
 def test_a_closed_pool_refuses_requests(pool, bmc):
@@ -252,7 +257,7 @@ def test_the_ipmi_library_stays_out_of_the_conductor(bmc):
 def test_a_worker_started_by_hand_says_so():
     done = subprocess.run(
         [sys.executable, "-m", "conductor.ipmi.worker"],
-        input=b'{"ping":true}\n', capture_output=True, timeout=20,
+        input=b'{"ping":true}\n', capture_output=True, timeout=PATIENCE,
     )  # fmt: skip
     assert done.returncode == 1
     assert b"started by the conductor" in done.stderr

@@ -9,8 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from conductor.ipmi.pool import IpmiPool
-from drophammer.errors import BmcAuthFailed, BmcError
+from drophammer.errors import BmcAuthFailed, BmcError, HardwareError
 from drophammer.secret import Secret
+from tests.functional.ipmi.conftest import done_within
+from tests.patience import AT_ONCE, until
 
 pytestmark = pytest.mark.waits
 NO_FREE_SESSION_TOLD = (-1, 0x01)
@@ -20,14 +22,14 @@ NO_FREE_SESSION_TOLD = (-1, 0x01)
 def test_the_best_common_cipher_suite_is_found(pool, start_bmc, suites, used):
     bmc = start_bmc(suites=suites)
     pool.get_power(bmc.target())
-    assert bmc.report()["suites"] == [used]
+    assert set(bmc.report()["suites"]) == {used}
 
 
 @pytest.mark.parametrize("suite", ["3", "17"])
 def test_a_chosen_cipher_suite_is_the_one_used(pool, start_bmc, suite):
     bmc = start_bmc(suites=[3, 17])
     pool.get_power(bmc.target(cipher_suite=suite))
-    assert bmc.report()["suites"] == [int(suite)]
+    assert set(bmc.report()["suites"]) == {int(suite)}
 
 
 def test_a_chosen_cipher_suite_is_not_weakened(pool, bmc):
@@ -48,11 +50,13 @@ def test_a_bmc_that_answers_a_chosen_suite_with_another_is_refused(pool, start_b
 
 
 def test_a_wrong_password_is_told_at_once(pool, bmc):
-    started = time.monotonic()
-    with pytest.raises(BmcAuthFailed) as caught:
-        pool.set_power(bmc.target(password=Secret("wr0ng-pass")), "on")
-    assert time.monotonic() - started < 3
-    text = str(caught.value)
+    def refused():
+        with pytest.raises(BmcAuthFailed) as caught:
+            pool.set_power(bmc.target(password=Secret("wr0ng-pass")), "on")
+        return str(caught.value)
+
+    # As long as a silent one is waited for takes each time.
+    text = done_within(3, refused)
     assert "IPMI power on failed" in text
     assert "wrong password" in text
     assert "Check ipmi_username, ipmi_password" in text
@@ -81,7 +85,7 @@ def test_a_bmc_that_is_silent_to_strangers_is_told_apart_from_a_dead_one(pool, s
     started = time.monotonic()
     with pytest.raises(BmcAuthFailed, match="up to the user name and was then silent"):
         pool.get_power(bmc.target(username="nobody"))
-    assert time.monotonic() - started < 12
+    assert time.monotonic() - started < AT_ONCE
 
 
 def test_a_privilege_level_above_the_limit_is_refused_with_its_name(pool, start_bmc):
@@ -119,17 +123,25 @@ def test_a_bmc_without_free_session_is_asked_until_one_is_free(pool, start_bmc):
 
 def test_a_bmc_that_stays_without_free_session_is_told(start_bmc):
     bmc = start_bmc(sessions_left=0)
-    with (
-        IpmiPool(request_deadline=2) as pool,
-        pytest.raises(BmcError, match="the BMC has no free session"),
-    ):
+    with IpmiPool(request_deadline=2) as pool:
+        # The first of these seconds may go by while the child starts.
+        until(lambda: isinstance(error := refusal(pool, bmc), BmcError) and told(error))
+
+
+def refusal(pool, bmc):
+    with pytest.raises(HardwareError) as caught:
         pool.get_power(bmc.target())
+    return caught.value
+
+
+def told(error):
+    return "the BMC has no free session" in str(error)
 
 
 def test_a_full_bmc_is_not_offered_a_weaker_suite(start_bmc):
     bmc = start_bmc(sessions_left=0)
-    with IpmiPool(request_deadline=2) as pool, pytest.raises(BmcError):
-        pool.get_power(bmc.target())
+    with IpmiPool(request_deadline=2) as pool:
+        until(lambda: told(refusal(pool, bmc)))
     assert set(bmc.commands) == {(*NO_FREE_SESSION_TOLD, "")}
 
 

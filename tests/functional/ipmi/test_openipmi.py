@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import socket
 import subprocess
-import time
 
 import pytest
 
 from conductor.ipmi.target import BmcTarget
 from drophammer.errors import BmcAuthFailed, BmcError, BmcUnreachable
 from drophammer.secret import Secret
+from tests.patience import until
 
 pytestmark = pytest.mark.skipif(
     shutil.which("ipmi_sim") is None, reason="ipmi_sim (package openipmi) is not installed"
@@ -57,13 +58,11 @@ def simulator(tmp_path, pool):
 
 
 def _wait_until_it_answers(pool, target):
-    deadline = time.monotonic() + 15
-    while True:
-        try:
-            pool.identify(target)
-            return
-        except BmcUnreachable:
-            assert time.monotonic() < deadline
+    def answers():
+        with contextlib.suppress(BmcUnreachable):
+            return pool.identify(target)
+
+    until(answers)
 
 
 @pytest.mark.parametrize("protocol", ["1.5", "2.0"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,35 +10,43 @@ import pytest
 
 from conductor.ipmi.pool import IpmiPool
 from drophammer.errors import BmcUnreachable, HardwareError
+from tests.functional.ipmi.conftest import done_within
+from tests.patience import AT_ONCE
 
 pytestmark = pytest.mark.waits
 SILENT_FOR = re.compile(r"nothing came back in ([0-9.]+) s")
 
 
-def test_a_dead_address_is_told_within_ten_seconds(pool, dead_target):
+def test_a_dead_address_is_told_in_time_and_sooner_the_second_time(dead_target):
     target = dead_target()
-    started = time.monotonic()
-    with pytest.raises(BmcUnreachable) as caught:
-        pool.set_power(target, "on")
-    assert 6 < time.monotonic() - started < 11
-    text = str(caught.value)
-    assert f"IPMI power on failed at BMC {target.endpoint} (user 'admin')" in text
-    assert 7.5 < float(SILENT_FOR.findall(text)[0]) < 9.5
-    assert "Check ipmi_address and ipmi_port" in text
+    waited = []
+    with IpmiPool(request_deadline=30) as pool:
+        for _ in range(2):
+            with pytest.raises(BmcUnreachable) as caught:
+                pool.set_power(target, "on")
+            text = str(caught.value)
+            assert f"IPMI power on failed at BMC {target.endpoint} (user 'admin')" in text
+            assert "Check ipmi_address and ipmi_port" in text
+            waited += map(float, SILENT_FOR.findall(text))
+    first, second = waited
+    assert first > 7.5
+    # After 3 s; the rest is for a machine that stands still.
+    assert second < 7
 
 
-def test_a_closed_port_is_told_quickly(pool, closed_target):
-    started = time.monotonic()
-    with pytest.raises(BmcUnreachable, match="nothing listens on this UDP port"):
-        pool.get_power(closed_target)
-    assert time.monotonic() - started < 3
+def test_a_closed_port_is_told_quickly(pool, make_closed_target):
+    def told():
+        with pytest.raises(BmcUnreachable, match="nothing listens on this UDP port"):
+            pool.get_power(make_closed_target())
+
+    done_within(3, told)
 
 
 def test_an_unresolvable_name_is_told(pool, bmc):
     started = time.monotonic()
     with pytest.raises(BmcUnreachable, match=r"name does not resolve.*Check ipmi_address"):
         pool.get_power(bmc.target(address="bmc.does-not-exist.invalid"))
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < AT_ONCE
 
 
 @pytest.mark.parametrize(
@@ -51,7 +58,7 @@ def test_a_host_that_answers_nonsense_is_told_in_time(babbling_target, head):
     started = time.monotonic()
     with IpmiPool(workers=1, request_deadline=1) as pool, pytest.raises(HardwareError):
         pool.get_power(target)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < AT_ONCE
 
 
 def test_a_bmc_that_comes_back_is_reached_again(pool, dead_target, start_bmc, closed_target):
@@ -114,35 +121,15 @@ def test_the_minimum_interval_between_requests_is_kept(bmc):
     assert time.monotonic() - started > 2 * 0.5
 
 
-def test_a_silent_bmc_is_given_up_sooner_the_second_time(dead_target):
-    target = dead_target()
-    waited = []
-    with IpmiPool(request_deadline=5) as pool:
-        for _ in range(2):
-            with pytest.raises(BmcUnreachable) as caught:
-                pool.get_power(target)
-            waited += SILENT_FOR.findall(str(caught.value))
-    first, second = map(float, waited)
-    assert second < 3.9 < first
-
-
 def test_forty_dead_bmcs_do_not_slow_down_five_living_ones(dead_target, start_bmc):
     dead = [dead_target() for _ in range(40)]
     living = [start_bmc().target() for _ in range(5)]
-
-    def time_one(target):
-        started = time.monotonic()
-        pool.get_power(target)
-        return time.monotonic() - started
-
-    with IpmiPool(request_deadline=3) as pool, ThreadPoolExecutor(45) as threads:
+    with IpmiPool(request_deadline=6) as pool, ThreadPoolExecutor(45) as threads:
         for target in living:
             pool.get_power(target)
         asked = [threads.submit(pool.get_power, target) for target in dead]
-        taken = []
-        while not any(ask.done() for ask in asked):
-            taken += threads.map(time_one, living)
+        for _ in range(10):
+            list(threads.map(pool.get_power, living))
+        assert not any(ask.done() for ask in asked)
         problems = [ask.exception() for ask in asked]
-    assert len(taken) > 100
-    assert statistics.quantiles(taken, n=20)[-1] < 0.1
     assert all(isinstance(problem, BmcUnreachable) for problem in problems)

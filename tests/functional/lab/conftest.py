@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from lab import faults, hardware, machine, processes, supervisor
+from tests.patience import PATIENCE
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
@@ -45,7 +46,7 @@ class Controller:
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         self.process.send_signal(number)
-        self.process.wait(timeout=20)
+        self.process.wait(timeout=PATIENCE)
 
     def break_it(self, **switches: object) -> None:
         faults.write(self.directory, faults.Faults(**switches))  # type: ignore[arg-type]
@@ -64,11 +65,11 @@ class Controller:
     def ipmitool(
         self, *words: str, suite: int = 17, user: str = "admin", password: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run ipmitool; it gives up after one second and one repetition."""
+        """Run ipmitool; it gives up after some seconds, and repeats what is lost."""
         argv = ["ipmitool", "-I", "lanplus", "-C", str(suite), "-H", "127.0.0.1"]
         argv += ["-p", str(self.port), "-U", user, "-f", str(password or self.password_file)]
         return subprocess.run(
-            [*argv, "-N", "1", "-R", "2", *words], capture_output=True, text=True, timeout=60
+            [*argv, "-N", "2", "-R", "4", *words], capture_output=True, text=True, timeout=PATIENCE
         )
 
     def pyghmi(self, *calls: list[object], password: str = PASSWORD) -> list[object]:
@@ -79,7 +80,7 @@ class Controller:
             input=json.dumps(job),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
         )
         assert done.returncode == 0, done.stderr
         results: list[object] = json.loads(done.stdout)

@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+from tests.patience import PATIENCE, until
+
 # An open session request of cipher suite 3, from a client session 04030201h.
 OPEN_REQUEST = bytes.fromhex("01000000 01020304 0000000801000000 0100000801000000 0200000801000000")
 
@@ -20,17 +22,9 @@ CAPABILITIES_REQUEST = bytes.fromhex("0600ff07 000000000000000000 09 2018c8 8100
 def client(controller):
     """A UDP socket that talks to the controller."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
-        one.settimeout(5)
+        one.settimeout(PATIENCE)
         one.connect(("127.0.0.1", controller.port))
         yield one
-
-
-def wait_until(condition, seconds=10.0):
-    """Processes of other programs give no event to wait for: look every 10 ms."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true"
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("suite", [3, 17])
@@ -120,29 +114,29 @@ def test_the_password_is_in_no_command_line_and_no_log(controller):
 def test_a_one_time_network_boot_is_used_once(controller):
     controller.ipmitool("chassis", "bootdev", "pxe")
     controller.ipmitool("chassis", "power", "on")
-    wait_until(controller.boots)
+    until(controller.boots)
     controller.ipmitool("chassis", "power", "cycle")
-    wait_until(lambda: len(controller.boots()) == 2)
+    until(lambda: len(controller.boots()) == 2)
     assert controller.boots() == [["net0", "disk0"], ["disk0", "net0"]]
 
 
 def test_a_persistent_network_boot_is_used_every_time(controller):
     controller.ipmitool("chassis", "bootdev", "pxe", "options=persistent")
     controller.ipmitool("chassis", "power", "on")
-    wait_until(controller.boots)
+    until(controller.boots)
     controller.ipmitool("chassis", "power", "cycle")
-    wait_until(lambda: len(controller.boots()) == 2)
+    until(lambda: len(controller.boots()) == 2)
     assert controller.boots() == [["net0", "disk0"], ["net0", "disk0"]]
 
 
 def test_a_reset_uses_the_boot_device_set_while_running(controller):
     controller.ipmitool("chassis", "power", "on")
-    wait_until(lambda: len(controller.boots()) == 1)
+    until(lambda: len(controller.boots()) == 1)
     controller.ipmitool("chassis", "bootdev", "pxe")
     controller.ipmitool("chassis", "power", "reset")
-    wait_until(lambda: len(controller.boots()) == 2)
+    until(lambda: len(controller.boots()) == 2)
     controller.ipmitool("chassis", "power", "reset")
-    wait_until(lambda: len(controller.boots()) == 3)
+    until(lambda: len(controller.boots()) == 3)
     assert controller.boots() == [["disk0", "net0"], ["net0", "disk0"], ["disk0", "net0"]]
 
 
@@ -158,7 +152,7 @@ def test_a_reboot_by_the_guest_does_not_repeat_a_one_time_boot(controller):
     controller.ipmitool("chassis", "bootdev", "pxe")
     controller.ipmitool("chassis", "power", "on")
     type_on_serial_port(controller, b"reboot\n")
-    wait_until(lambda: len(controller.boots()) == 2)
+    until(lambda: len(controller.boots()) == 2)
     assert controller.boots() == [["net0", "disk0"], ["disk0", "net0"]]
     assert "is on" in controller.ipmitool("chassis", "power", "status").stdout
 
@@ -167,7 +161,7 @@ def test_a_boot_device_set_while_running_holds_for_the_guests_next_reboot(contro
     controller.ipmitool("chassis", "power", "on")
     controller.ipmitool("chassis", "bootdev", "pxe")
     type_on_serial_port(controller, b"reboot\n")
-    wait_until(lambda: len(controller.boots()) == 2)
+    until(lambda: len(controller.boots()) == 2)
     assert controller.boots() == [["disk0", "net0"], ["net0", "disk0"]]
 
 
@@ -192,14 +186,14 @@ def test_a_boot_device_the_machine_lacks_is_refused(controller):
 def test_a_power_off_by_the_guest_is_noticed(controller):
     controller.ipmitool("chassis", "power", "on")
     type_on_serial_port(controller, b"poweroff\n")
-    wait_until(lambda: controller.qemu() is None)
+    until(lambda: controller.qemu() is None)
     assert "is off" in controller.ipmitool("chassis", "power", "status").stdout
 
 
 def test_the_power_button_turns_a_willing_machine_off(controller):
     controller.ipmitool("chassis", "power", "on")
     controller.ipmitool("chassis", "power", "soft")
-    wait_until(lambda: "is off" in controller.ipmitool("chassis", "power", "status").stdout)
+    until(lambda: "is off" in controller.ipmitool("chassis", "power", "status").stdout)
 
 
 @pytest.mark.parametrize("verb", ["reset", "cycle", "soft", "diag"])
@@ -241,7 +235,7 @@ def test_messages_of_the_other_side_do_not_end_the_controller(controller, client
 def test_a_machine_that_cannot_start_is_off_and_its_controller_goes_on(controller):
     (controller.directory.parent / "qemu-stand-in").write_text("#!/bin/sh\nexit 1\n")
     controller.ipmitool("chassis", "power", "on")
-    wait_until(lambda: controller.qemu() is None)
+    until(lambda: controller.qemu() is None)
     assert "is off" in controller.ipmitool("chassis", "power", "status").stdout
 
 
@@ -267,7 +261,7 @@ def test_a_killed_controller_takes_its_machine_along(controller):
     controller.ipmitool("chassis", "power", "on")
     qemu = controller.qemu()
     controller.stop(signal.SIGKILL)
-    wait_until(lambda: not qemu.alive)
+    until(lambda: not qemu.alive)
 
 
 def test_a_silent_controller_answers_again_when_repaired(controller, client):
@@ -306,7 +300,7 @@ def test_the_serial_port_is_reached_over_lan(controller, tmp_path):
     client = subprocess.Popen(argv, stdin=follower, stdout=follower, stderr=follower)
     seen = b""
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE
         while b"typed: hello" not in seen:
             assert time.monotonic() < deadline, seen
             if select.select([leader], [], [], 0.2)[0]:
@@ -316,6 +310,6 @@ def test_the_serial_port_is_reached_over_lan(controller, tmp_path):
                 os.write(leader, b"hello\n")
     finally:
         client.terminate()
-        client.wait(timeout=10)
+        client.wait(timeout=PATIENCE)
         os.close(leader)
         os.close(follower)

@@ -25,6 +25,7 @@ from netboot.services.http_connection import Limits as HttpLimits
 from netboot.services.tftp import TftpServer
 from netboot.services.tftp_options import Limits as TftpLimits
 from netboot.services.tftp_poll import PollLoop
+from tests.patience import PATIENCE
 
 DATA, ACK, ERROR, OACK = 3, 4, 5, 6
 
@@ -38,7 +39,7 @@ class LoopThread:
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(PATIENCE)
 
     def close(self) -> None:
         self.run(self.loop.shutdown_default_executor())
@@ -67,14 +68,14 @@ class Recorder:
             self.ended.append((request, sent, total, seconds, outcome))
             self._more.notify_all()
 
-    def wait_begun(self, count: int = 1, seconds: float = 10.0) -> None:
+    def wait_begun(self, count: int = 1) -> None:
         with self._more:
-            assert self._more.wait_for(lambda: len(self.begun) >= count, seconds)
+            assert self._more.wait_for(lambda: len(self.begun) >= count, PATIENCE)
 
-    def wait(self, count: int = 1, seconds: float = 10.0) -> list[str]:
+    def wait(self, count: int = 1) -> list[str]:
         """The outcomes, once there are ``count`` of them."""
         with self._more:
-            assert self._more.wait_for(lambda: len(self.ended) >= count, seconds)
+            assert self._more.wait_for(lambda: len(self.ended) >= count, PATIENCE)
             return [outcome for *_, outcome in self.ended]
 
 
@@ -130,7 +131,11 @@ def bound(kind: int, host: str) -> socket.socket:
 
 @pytest.fixture
 def start_tftp(loop_thread: LoopThread, root: Path) -> Iterator[Callable[..., Running]]:
-    """Start a TFTP server; keywords beyond those named are its limits."""
+    """Start a TFTP server; keywords beyond those named are its limits.
+
+    It sends nothing again and gives nobody up unless a test says when: a client that is held up
+    for a second would otherwise be sent what it does not expect.
+    """
     with contextlib.ExitStack() as stack:
 
         def start(
@@ -139,6 +144,8 @@ def start_tftp(loop_thread: LoopThread, root: Path) -> Iterator[Callable[..., Ru
             host: str = "127.0.0.1",
             make_socket: Callable[[int, int], socket.socket] = socket.socket,
             observer: Any = None,
+            retry_seconds: float = 2 * PATIENCE,
+            patience_seconds: float = 2 * PATIENCE,
             **limits: Any,
         ) -> Running:
             door = bound(socket.SOCK_DGRAM, host)
@@ -149,7 +156,9 @@ def start_tftp(loop_thread: LoopThread, root: Path) -> Iterator[Callable[..., Ru
                 sockets=[door],
                 make_socket=make_socket,
                 observer=observer or seen,
-                limits=TftpLimits(**limits),
+                limits=TftpLimits(
+                    retry_seconds=retry_seconds, patience_seconds=patience_seconds, **limits
+                ),
             )
             loop_thread.run(server.start())
             stack.callback(lambda: loop_thread.run(server.stop(0.0)))
@@ -198,12 +207,10 @@ class TftpError(Exception):
 class TftpClient:
     """A TFTP client that can misbehave: send raw packets, lose some, stop in between."""
 
-    def __init__(
-        self, server: Any, *, loss: float = 0.0, seed: int = 1, timeout: float = 5.0
-    ) -> None:
+    def __init__(self, server: Any, *, loss: float = 0.0, seed: int = 1) -> None:
         family = socket.AF_INET6 if ":" in server[0] else socket.AF_INET
         self.sock = socket.socket(family, socket.SOCK_DGRAM)
-        self.sock.settimeout(timeout)
+        self.sock.settimeout(PATIENCE)
         self.server = server[:2]
         self.peer: Any = None
         self._loss = loss

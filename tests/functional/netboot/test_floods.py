@@ -11,6 +11,7 @@ from drophammer.errors import Forbidden, Invalid, NotFound, Unavailable
 from netboot.content import Request
 from netboot.refusals import LINES, LINES_OF_CLIENT, PERIOD_SECONDS, Refusals
 
+DATA = 3
 LOG = logging.getLogger("tests.refusals")
 ASKED = Request("tftp", "pxelinux.cfg/default", "172.22.0.9", "172.22.0.1")
 
@@ -117,6 +118,6 @@ def test_who_never_acknowledges_makes_room_for_others(start_tftp: Any, connect: 
     assert first == again
     assert len(late.fetch("boot.cfg")) == 2800
     assert "made room for others" in server.seen.wait(2)
-    slow.receive()
     slow.ack(2)
-    assert slow.receive()[1] in (2, 3)
+    while slow.receive()[:2] != (DATA, 3):
+        pass  # What was sent again meanwhile.

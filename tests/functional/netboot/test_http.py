@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import os
 import random
@@ -17,6 +18,7 @@ import pytest
 
 from drophammer.errors import DrophammerError, Forbidden, NotFound, Unavailable
 from netboot.content import Rendered, Request, StoredFile
+from tests.patience import AT_ONCE, PATIENCE, until
 
 
 class Answers:
@@ -44,7 +46,9 @@ def get() -> Iterator[Get]:
     def ask(
         server: Any, path: str, method: str = "GET", host: str | None = None, **fields: str
     ) -> http.client.HTTPResponse:
-        connection = http.client.HTTPConnection(host or server.address[0], server.port, timeout=10)
+        connection = http.client.HTTPConnection(
+            host or server.address[0], server.port, timeout=PATIENCE
+        )
         connections.append(connection)
         headers = {name.replace("_", "-"): value for name, value in fields.items()}
         connection.request(method, path, headers=headers)
@@ -62,8 +66,8 @@ def dial() -> Iterator[Callable[..., socket.socket]]:
     """Plain TCP connections to a server."""
     sockets: list[socket.socket] = []
 
-    def connect(server: Any, timeout: float = 10.0) -> socket.socket:
-        sock = socket.create_connection(server.address[:2], timeout)
+    def connect(server: Any) -> socket.socket:
+        sock = socket.create_connection(server.address[:2], PATIENCE)
         sockets.append(sock)
         return sock
 
@@ -357,15 +361,10 @@ def test_random_bytes_leave_the_server_alive(start_http: Any, dial: Any, get: Ge
     assert get(server, "/empty").status == 200
 
 
-def test_a_half_sent_head_is_closed_after_a_while(start_http: Any, dial: Any, get: Get) -> None:
-    server = start_http(head_seconds=0.3)
-    sock = dial(server)
+def test_a_half_sent_head_is_closed_after_a_while(start_http: Any, dial: Any) -> None:
+    sock = dial(start_http(head_seconds=0.3))
     sock.sendall(b"GET /kernel HTTP/1.1\r\nHost: x\r\nX-Half")
-    begun = time.monotonic()
-    sock.sendall(b"x")
-    assert get(server, "/empty").status == 200
     assert until_closed(sock).startswith(b"HTTP/1.1 408 ")
-    assert time.monotonic() - begun < 3
 
 
 def test_a_head_that_drips_is_closed_as_well(start_http: Any, dial: Any) -> None:
@@ -373,7 +372,7 @@ def test_a_head_that_drips_is_closed_as_well(start_http: Any, dial: Any) -> None
     begun = time.monotonic()
     sock.settimeout(0.05)
     answer = b""
-    while not answer and time.monotonic() - begun < 5:
+    while not answer and time.monotonic() - begun < PATIENCE:
         try:
             sock.sendall(b"G")
             answer = sock.recv(1000)
@@ -395,12 +394,11 @@ def test_an_idle_connection_is_closed(start_http: Any, dial: Any) -> None:
 
 
 def test_half_sent_requests_do_not_hold_up_others(start_http: Any, dial: Any, get: Get) -> None:
-    server = start_http()
+    server = start_http(head_seconds=2 * PATIENCE)
     for _ in range(200):
         dial(server).sendall(b"GET /kernel HTTP/1.1\r\nHost: x\r\nX-Half")
-    begun = time.monotonic()
     assert len(get(server, "/kernel").body) == 200_000
-    assert time.monotonic() - begun < 1
+    assert server.server.connections >= 200
 
 
 def test_more_connections_than_allowed_are_503(start_http: Any, dial: Any, get: Get) -> None:
@@ -411,7 +409,7 @@ def test_more_connections_than_allowed_are_503(start_http: Any, dial: Any, get: 
         assert one_response(sock)[0] == 200
     assert until_closed(dial(server)).startswith(b"HTTP/1.1 503 ")
     held[0].close()
-    server.settle()
+    until(lambda: server.server.connections == 1)
     assert get(server, "/empty").status == 200
 
 
@@ -426,16 +424,26 @@ def test_a_client_that_reads_nothing_is_dropped(start_http: Any, dial: Any, root
     assert 0 < sent < total == 1 << 30
 
 
-def test_a_client_that_reads_slowly_is_served(start_http: Any, dial: Any, root: Path) -> None:
-    content = random.Random(1).randbytes(120_000)
-    server = start_http(Answers(Rendered(content)), stall_seconds=0.5)
-    sock = dial(server)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    sock.sendall(b"GET /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-    received = bytearray()
-    while data := sock.recv(8192):
-        received += data
-    assert received.endswith(content)
+def test_a_client_that_reads_slowly_is_served(start_http: Any, dial: Any) -> None:
+    # Much more than lies in the buffers of sockets.
+    content = random.Random(1).randbytes(8_000_000)
+    server = start_http(Answers(Rendered(content)), stall_seconds=0.25)
+
+    def served() -> bool:
+        sock = dial(server)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        sock.sendall(b"GET /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        before, received = len(server.seen.ended), bytearray()
+        with contextlib.suppress(ConnectionResetError):
+            while data := sock.recv(65536):
+                received += data
+                time.sleep(0.003)  # Its own pace.
+        server.seen.wait(before + 1)
+        *_, seconds, _ = server.seen.ended[-1]
+        return received.endswith(content) and seconds > 0.25
+
+    # More than once, because to a machine that stands still a client is one that reads nothing.
+    until(served)
 
 
 def test_a_client_that_leaves_in_the_middle_is_noted(
@@ -477,12 +485,10 @@ def test_a_source_that_breaks_is_500_without_its_secrets(
 def test_a_source_that_is_too_slow_is_503(start_http: Any, get: Get) -> None:
     class Slow:
         async def open(self, request: Request) -> Rendered:
-            await asyncio.sleep(30)
+            await asyncio.sleep(2 * PATIENCE)
             return Rendered(b"")
 
-    begun = time.monotonic()
     assert get(start_http(Slow(), open_seconds=0.2), "/x").status == 503
-    assert time.monotonic() - begun < 3
 
 
 def test_the_observer_learns_of_start_and_end(start_http: Any, get: Get) -> None:
@@ -541,13 +547,15 @@ def test_stop_finishes_what_is_under_way_and_closes_the_idle(start_http: Any, di
     idle, busy = dial(server), dial(server)
     busy.sendall(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n")
     server.seen.wait_begun()
-    stopping = asyncio.run_coroutine_threadsafe(server.server.stop(10.0), server.thread.loop)
+    stopping = asyncio.run_coroutine_threadsafe(
+        server.server.stop(2 * PATIENCE), server.thread.loop
+    )
     assert until_closed(idle) == b""
     server.thread.loop.call_soon_threadsafe(source.now.set)
     answer = until_closed(busy)
     assert answer.endswith(b"finished")
     assert b"Connection: close" in answer
-    stopping.result(2.0)
+    stopping.result(AT_ONCE)
     with pytest.raises(ConnectionRefusedError):
         dial(server)
 
@@ -561,7 +569,7 @@ def test_stop_cuts_what_takes_longer_than_its_grace(start_http: Any, dial: Any, 
     sock.recv(1000)
     begun = time.monotonic()
     server.stop(grace=0.1)
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < AT_ONCE
     assert server.seen.wait() == ["the server is stopping"]
     assert server.server.connections == 0
 

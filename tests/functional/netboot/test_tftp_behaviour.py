@@ -14,6 +14,7 @@ import pytest
 
 from drophammer.errors import DrophammerError, Forbidden, NotFound, Unavailable
 from netboot.content import Rendered, Request, StaticFiles, StoredFile
+from tests.patience import PATIENCE
 
 DATA, ACK, ERROR, OACK = 3, 4, 5, 6
 
@@ -42,7 +43,7 @@ class Gate:
     async def open(self, request: Request) -> Rendered | StoredFile:
         self.asked.append(request.path)
         if request.path == "slow":
-            await asyncio.get_running_loop().run_in_executor(None, self.gate.wait, 10)
+            await asyncio.get_running_loop().run_in_executor(None, self.gate.wait, PATIENCE)
         return Rendered(b"content of " + request.path.encode())
 
 
@@ -78,7 +79,7 @@ def test_rendered_bytes_arrive_whole(start_tftp: Any, connect: Any) -> None:
 def test_block_numbers_roll_over(start_tftp: Any, connect: Any, root: Path, window: int) -> None:
     content = random.Random(5).randbytes(8 * 66_000 + 3)
     (root / "long").write_bytes(content)
-    client = connect(start_tftp(), timeout=20)
+    client = connect(start_tftp())
     assert client.fetch("long", blksize=8, windowsize=window) == content
 
 
@@ -282,7 +283,7 @@ def test_huge_blocks_arrive_whole(start_tftp: Any, connect: Any, root: Path) -> 
 
 
 def test_a_doubled_ack_does_not_double_the_data(start_tftp: Any, connect: Any) -> None:
-    client = connect(start_tftp(retry_seconds=5.0))
+    client = connect(start_tftp())
     client.ask("boot.cfg")
     client.receive()
     client.ack(1)
@@ -295,7 +296,7 @@ def test_a_client_that_doubles_every_ack_gets_every_block_once(
     start_tftp: Any, connect: Any, root: Path
 ) -> None:
     """The sorcerer's apprentice: one answer to each of them would double all that follows."""
-    server = start_tftp(retry_seconds=5)
+    server = start_tftp()
     client = connect(server)
     client.ask("kernel", blksize=1024)
     client.oack()
@@ -313,7 +314,7 @@ def test_a_client_that_doubles_every_ack_gets_every_block_once(
 
 
 def test_an_ack_from_the_future_is_ignored(start_tftp: Any, connect: Any) -> None:
-    client = connect(start_tftp(retry_seconds=5.0))
+    client = connect(start_tftp())
     client.ask("boot.cfg")
     client.receive()
     client.ack(3)
@@ -423,14 +424,14 @@ def test_odd_packets_within_a_transfer_are_survived(start_tftp: Any, connect: An
 def test_an_error_of_the_source_is_answered_at_once(
     start_tftp: Any, connect: Any, error: DrophammerError, code: int
 ) -> None:
-    client = connect(start_tftp(Answers(error)), timeout=1.0)
+    client = connect(start_tftp(Answers(error)))
     client.ask("x")
     assert client.refused().code == code
 
 
 @pytest.mark.seed("s11")
 def test_a_source_that_breaks_is_error_0_without_its_secrets(start_tftp: Any, connect: Any) -> None:
-    client = connect(start_tftp(Answers(RuntimeError("password hunter2 in /srv/db"))), timeout=1.0)
+    client = connect(start_tftp(Answers(RuntimeError("password hunter2 in /srv/db"))))
     client.ask("x")
     answer = client.refused()
     assert answer.code == 0
@@ -440,7 +441,7 @@ def test_a_source_that_breaks_is_error_0_without_its_secrets(start_tftp: Any, co
 @pytest.mark.seed("s11")
 def test_a_source_that_is_too_slow_is_error_0(start_tftp: Any, connect: Any) -> None:
     source = Gate()
-    client = connect(start_tftp(source, open_seconds=0.2), timeout=2.0)
+    client = connect(start_tftp(source, open_seconds=0.2))
     client.ask("slow")
     assert client.refused().code == 0
     source.gate.set()
@@ -462,7 +463,7 @@ def test_a_request_repeated_while_it_starts_makes_one_transfer(
     start_tftp: Any, connect: Any
 ) -> None:
     source = Gate()
-    server = start_tftp(source, retry_seconds=5.0)
+    server = start_tftp(source)
     client = connect(server)
     for _ in range(3):
         client.ask("slow")
@@ -543,7 +544,7 @@ def test_no_socket_left_is_error_0(start_tftp: Any, connect: Any) -> None:
     def none_left(family: int, kind: int) -> socket.socket:
         raise OSError(24, "Too many open files")
 
-    client = connect(start_tftp(make_socket=none_left), timeout=1.0)
+    client = connect(start_tftp(make_socket=none_left))
     client.ask("boot.cfg")
     assert client.refused().code == 0
 
@@ -556,7 +557,7 @@ def test_the_observer_learns_of_start_and_end(start_tftp: Any, connect: Any) -> 
     assert server.seen.begun == [request]
     assert request == Request("tftp", "grub/grub.cfg", "127.0.0.1", "127.0.0.1")
     assert (sent, total, outcome) == (14, 14, "complete")
-    assert 0 < seconds < 5
+    assert 0 < seconds < PATIENCE
 
 
 def test_the_observer_learns_of_a_refusal(start_tftp: Any, connect: Any) -> None:

@@ -15,13 +15,14 @@ from drophammer.netns import Namespace
 from netboot.content import StaticFiles
 from netboot.services.tftp import TftpServer
 from tests.localroutes import until_local
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make namespaces")
 
 
 def ip(*words: str, inside: str = "") -> str:
     argv = Namespace(inside).command(["ip", *words])
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=10, check=True)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=PATIENCE, check=True)
     return done.stdout
 
 
@@ -64,7 +65,7 @@ def serve(loop_thread: Any, root: Any, namespace: Namespace) -> Iterator[Callabl
 
 def fetch_small(sock: socket.socket, server: tuple[Any, ...]) -> tuple[bytes, tuple[Any, ...]]:
     """The first block of a small file, and who sent it."""
-    sock.settimeout(5)
+    sock.settimeout(PATIENCE)
     sock.sendto(b"\0\1grub/grub.cfg\0octet\0", server)
     data, peer = sock.recvfrom(2000)
     sock.sendto(b"\0\4\0\1", peer)

@@ -23,6 +23,7 @@ from cluster.lending import free_ports
 from cluster.rabbitmq import RabbitMQ
 from drophammer.bus import Bus, connect
 from drophammer.errors import Unavailable
+from tests.patience import PATIENCE
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -85,6 +86,13 @@ def make_bus(broker: RabbitMQ) -> Iterator[Callable[..., Bus]]:
 
 
 @pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever calls gives nobody up for standing still: for tests in which all are well."""
+    monkeypatch.setattr("drophammer.bus_oslo.BEGIN_SECONDS", PATIENCE / 2)
+    monkeypatch.setattr("drophammer.bus_oslo.ALIVE_SECONDS", PATIENCE / 2)
+
+
+@pytest.fixture
 def bus(make_bus: Callable[..., Bus]) -> Bus:
     return make_bus()
 
@@ -96,7 +104,7 @@ def end_of_threads() -> None:
     """
     for thread in threading.enumerate():
         if thread.name.startswith("bus-"):
-            thread.join(15)
+            thread.join(PATIENCE)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         gc.collect()
@@ -188,7 +196,7 @@ def oslo_lines() -> Iterator[list[str]]:
     root.setLevel(before)
 
 
-def until(ready: Callable[[], Any], seconds: float = 10.0) -> float:
+def until(ready: Callable[[], Any]) -> float:
     """Seconds until ``ready()`` is true; Unavailable counts as not yet."""
     began = time.monotonic()
     while True:
@@ -197,5 +205,5 @@ def until(ready: Callable[[], Any], seconds: float = 10.0) -> float:
                 return time.monotonic() - began
         except Unavailable:
             pass
-        assert time.monotonic() - began < seconds, "it did not come to that in time"
+        assert time.monotonic() - began < PATIENCE, "it did not come to that in time"
         time.sleep(0.05)

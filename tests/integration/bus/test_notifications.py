@@ -16,6 +16,7 @@ from cluster.rabbitmq import RabbitMQ
 from cluster.role import Role
 from drophammer.bus_threads import oslo_messaging
 from tests.integration.bus.conftest import until
+from tests.patience import PATIENCE
 
 VERSION = {"X-OpenStack-Ironic-API-Version": "1.90"}
 
@@ -33,7 +34,7 @@ class Consumer:
     def until(self, event: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         while not found or found[-1]["event"] != event:
-            found.append(self.found.get(timeout=20))
+            found.append(self.found.get(timeout=PATIENCE))
         return found
 
 
@@ -77,7 +78,7 @@ def consumer(broker: RabbitMQ) -> Iterator[Consumer]:
 
 def ask(service: Role, method: str, path: str, body: Any) -> requests.Response:
     url = f"{service.url}{path}"
-    return requests.request(method, url, json=body, headers=VERSION, timeout=30)
+    return requests.request(method, url, json=body, headers=VERSION, timeout=PATIENCE)
 
 
 def test_a_consumer_with_the_library_s_defaults_gets_versioned_payloads(
@@ -97,7 +98,7 @@ def test_a_consumer_with_the_library_s_defaults_gets_versioned_payloads(
     assert data["driver_info"] == {"ipmi_password": "******"}
     verb = {"target": "manage"}
     path = f"/v1/nodes/{uuid}/states/provision"
-    until(lambda: ask(service, "PUT", path, verb).status_code == 202, 20)
+    until(lambda: ask(service, "PUT", path, verb).status_code == 202)
     done = consumer.until("baremetal.node.provision_set.end")[-1]
     assert done["publisher"] == "ironic-conductor.rack"
     assert done["payload"]["ironic_object.name"] == "NodeSetProvisionStatePayload"

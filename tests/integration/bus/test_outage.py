@@ -15,6 +15,7 @@ from cluster.rabbitmq import RabbitMQ
 from drophammer.bus import Bus, Unanswered
 from drophammer.errors import Unavailable
 from tests.integration.bus.conftest import Endpoint, until
+from tests.patience import AT_ONCE
 
 
 def refused(bus: Bus, what: str) -> float:
@@ -36,18 +37,20 @@ def test_a_broker_that_is_killed_is_missed_soon_and_found_again_by_itself(
     bus.call("conductor", "note", what="before")
     threads = lasting_threads()
     broker.kill()
-    assert refused(bus, "first") < 4.5
-    # From here on it is known.
-    assert [refused(bus, "more") < 0.5 for _ in range(20)] == [True] * 20
+    killed = time.monotonic()
+    assert refused(bus, "first") < AT_ONCE
+    # From here on it is known: to find it out again each time would take longer together.
+    assert sum(refused(bus, "more") for _ in range(20)) < AT_ONCE
     assert bus.trouble()
     began = time.monotonic()
-    bus.cast("conductor", "note", what="nudge")
-    assert time.monotonic() - began < 0.1
+    for _ in range(20):
+        bus.cast("conductor", "note", what="nudge")
+    assert time.monotonic() - began < AT_ONCE
     time.sleep(3.0)
-    assert len(oslo_lines) < 30
+    assert len(oslo_lines) < 10 + 4 * (time.monotonic() - killed)
     assert lasting_threads() <= threads
     broker.start()
-    assert until(lambda: bus.call("conductor", "note", what="back") == "back", 15) < 6
+    assert until(lambda: bus.call("conductor", "note", what="back") == "back") < AT_ONCE
     assert bus.trouble() == ""
     assert set(endpoint.noted) <= {"before", "back", "nudge"}
     assert lasting_threads() <= threads
@@ -59,11 +62,11 @@ def test_a_broker_that_hangs_is_waited_for_briefly_and_nothing_is_done_late(
     make_bus().serve("conductor", endpoint, "one")
     bus.call("conductor", "note", what="before")
     broker.pause()
-    assert refused(bus, "first") < 5.5
-    assert refused(bus, "second") < 0.5
+    assert refused(bus, "first") < AT_ONCE
+    assert sum(refused(bus, "more") for _ in range(10)) < AT_ONCE
     time.sleep(1.0)
     broker.resume()
-    assert until(lambda: bus.call("conductor", "note", what="back") == "back", 20) < 12
+    assert until(lambda: bus.call("conductor", "note", what="back") == "back") < AT_ONCE
     assert endpoint.noted == ["before", "back"]
 
 
@@ -74,7 +77,7 @@ def test_connections_that_are_cut_are_made_again(
     for number in range(3):
         bus.call("conductor", "note", what=f"before-{number}")
         assert cut(broker.port) >= 3
-        until(lambda: bus.call("conductor", "note", what="after") == "after", 15)
+        until(lambda: bus.call("conductor", "note", what="after") == "after")
     # Whatever was sent twice on the way was done once.
     assert len([what for what in endpoint.noted if what.startswith("before")]) == 3
 
@@ -86,11 +89,11 @@ def test_who_starts_while_the_broker_is_away_serves_when_it_comes(
     asking, serving = make_bus(), make_bus()
     began = time.monotonic()
     serving.serve("conductor", endpoint, "one")
-    assert time.monotonic() - began < 7
+    assert time.monotonic() - began < AT_ONCE
     assert serving.trouble()
-    assert refused(asking, "early") < 4.5
+    assert refused(asking, "early") < AT_ONCE
     broker.start()
-    until(lambda: asking.call("conductor", "note", what="now") == "now", 15)
+    until(lambda: asking.call("conductor", "note", what="now") == "now")
     assert endpoint.noted == ["now"]
 
 
@@ -107,7 +110,7 @@ def test_a_process_can_end_while_the_broker_is_away(
     with contextlib.suppress(Unavailable, Unanswered):
         asking.call("conductor", "note", what="never")
     asking.close()
-    assert time.monotonic() - began < 12
+    assert time.monotonic() - began < AT_ONCE
 
 
 def lasting_threads() -> set[str]:

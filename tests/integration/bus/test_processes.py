@@ -21,6 +21,7 @@ from cluster.lending import free_ports
 from cluster.rabbitmq import RabbitMQ
 from cluster.role import Role
 from tests.integration.bus.conftest import until
+from tests.patience import AT_ONCE, PATIENCE
 
 VERSION = {"X-OpenStack-Ironic-API-Version": "1.90"}
 NODES = 24
@@ -44,7 +45,7 @@ class Site:
         for role in (self.api, *self.conductors):
             role.start()
         # The API knows of a conductor, and so of drivers.
-        until(lambda: self.ask("GET", "/readyz").status_code == 200, 30)
+        until(lambda: self.ask("GET", "/readyz").status_code == 200)
 
     def stop(self) -> None:
         for role in reversed(self._made):
@@ -52,7 +53,7 @@ class Site:
 
     def ask(self, method: str, path: str, body: Any = None) -> requests.Response:
         return requests.request(
-            method, f"{self.api.url}{path}", json=body, headers=VERSION, timeout=30
+            method, f"{self.api.url}{path}", json=body, headers=VERSION, timeout=PATIENCE
         )
 
     def nodes(self, count: int) -> list[str]:
@@ -62,8 +63,8 @@ class Site:
             reply = self.ask("POST", "/v1/nodes", {"driver": "fake-hardware"})
             assert reply.status_code == 201, reply.text
             made.append(reply.json()["uuid"])
-            until(lambda uuid=made[-1]: self.provision(uuid, "manage") == 202, 30)
-        until(lambda: self.states(made) == {"manageable"}, 30)
+            until(lambda uuid=made[-1]: self.provision(uuid, "manage") == 202)
+        until(lambda: self.states(made) == {"manageable"})
         return made
 
     def states(self, uuids: Sequence[str]) -> set[str]:
@@ -112,19 +113,21 @@ def test_while_the_broker_is_away_reads_work_and_verbs_say_why_they_do_not(
     uuid = site.nodes(1)[0]
     broker.kill()
     waits = []
-    for _ in range(4):
+    for _ in range(11):
         began = time.monotonic()
         reply = site.reboot(uuid)
         waits.append(time.monotonic() - began)
         assert reply.status_code == 503
         assert "message bus" in reply.text
-    assert waits[0] < 5
-    assert max(waits[1:]) < 1
+    assert waits[0] < AT_ONCE
+    # To find it out again each time would take longer together.
+    assert sum(waits[1:]) < AT_ONCE
     began = time.monotonic()
-    assert site.states([uuid]) == {"manageable"}
-    assert time.monotonic() - began < 1
+    for _ in range(10):
+        assert site.states([uuid]) == {"manageable"}
+    assert time.monotonic() - began < AT_ONCE
     broker.start()
-    until(lambda: site.reboot(uuid).status_code == 202, 20)
+    until(lambda: site.reboot(uuid).status_code == 202)
     # None of those that were refused was done after all.
     assert len(site.operations(uuid, "rebooting")) == 1
 
@@ -159,7 +162,7 @@ def test_a_verb_is_done_once_if_accepted_and_not_at_all_if_refused_whoever_is_ki
         assert len(site.operations(uuid, "provide")) == (status == 202)
     accepted = [uuid for uuid, status in answers.items() if status == 202]
     assert accepted
-    until(lambda: site.states(accepted) == {"available"}, 60)
+    until(lambda: site.states(accepted) == {"available"})
 
 
 def test_a_conductor_that_is_asked_to_stop_refuses_nothing_and_loses_nothing(site: Site) -> None:
@@ -170,7 +173,7 @@ def test_a_conductor_that_is_asked_to_stop_refuses_nothing_and_loses_nothing(sit
     assert [
         reply.text for reply in (one.result() for one in asked) if reply.status_code != 202
     ] == []
-    until(lambda: site.states(uuids) == {"available"}, 60)
+    until(lambda: site.states(uuids) == {"available"})
 
 
 def test_without_a_conductor_a_verb_is_refused_at_once(site: Site) -> None:
@@ -178,8 +181,9 @@ def test_without_a_conductor_a_verb_is_refused_at_once(site: Site) -> None:
     for conductor in site.conductors:
         conductor.kill()
     # As soon as the broker has seen that they are gone.
-    until(lambda: "No conductor is running" in site.reboot(uuid).text, 15)
+    until(lambda: "No conductor is running" in site.reboot(uuid).text)
     began = time.monotonic()
-    assert site.reboot(uuid).status_code == 503
-    assert time.monotonic() - began < 2
+    for _ in range(10):
+        assert site.reboot(uuid).status_code == 503
+    assert time.monotonic() - began < AT_ONCE
     assert site.operations(uuid, "rebooting") == []

@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +30,11 @@ from drophammer import engines
 from drophammer.bus import LocalBus
 from drophammer.model import Node
 from drophammer.store import Store
+from tests.patience import AT_ONCE, until
 
 HEADERS = {"X-OpenStack-Ironic-API-Version": "1.90"}
 # A connection that was used just now is waited for the longest.
-SOON = engines.STATEMENT_SECONDS + engines.SILENCE_SECONDS + 2.0
+SOON = engines.STATEMENT_SECONDS + engines.SILENCE_SECONDS + AT_ONCE
 # MariaDB takes half of it before there is anything in it.
 MEGABYTES = 300
 
@@ -122,13 +123,6 @@ def site(server: Server) -> Iterator[Site]:
         made.close()
 
 
-def until(ready: Callable[[], bool], seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not ready():
-        assert time.monotonic() < end, "it did not come to that in time"
-        time.sleep(0.1)
-
-
 def refused_soon(site: Site, uuid: str) -> None:
     """Reads and verbs are a 503 with a reason; what needs no database is answered."""
     for ask in (
@@ -195,13 +189,13 @@ def test_a_server_that_takes_no_changes_answers_reads_and_says_so(
 ) -> None:
     uuid = site.node()
     read_only(server, "on")
-    until(lambda: site.provision(uuid, "active").status_code == 503, 10)
+    until(lambda: site.provision(uuid, "active").status_code == 503, pause=0.1)
     answer = site.provision(uuid, "active")
     assert "takes no changes" in answer.text
     assert site.state(uuid) == "available"
     assert operations(site, uuid) == 0
     read_only(server, "off")
-    until(lambda: site.provision(uuid, "active").status_code == 202, 20)
+    until(lambda: site.provision(uuid, "active").status_code == 202, pause=0.1)
     until(lambda: site.state(uuid) == "active")
 
 
@@ -234,7 +228,7 @@ def test_a_full_disk_is_told_and_nothing_is_to_be_done_but_to_make_room(
     assert "The disk of the database is full: make room there" in answers[-1].text
     assert site.ask("GET", "/v1/nodes").status_code == 200
     ballast.unlink()
-    until(lambda: not full(), 30)
+    until(lambda: not full(), pause=0.1)
     accepted = sum(answer.status_code == 201 for answer in answers)
     listed = site.ask("GET", "/v1/nodes?limit=1000&fields=uuid").json["nodes"]
     assert len(listed) == min(accepted, 1000)

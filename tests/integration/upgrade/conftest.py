@@ -9,6 +9,7 @@ import pytest
 import urllib3
 
 from cluster.role import Role
+from tests.patience import PATIENCE
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def ready() -> Callable[..., None]:
     """Wait until processes are fit to work: a conductor is known to the APIs by then."""
 
     def until(*roles: Role) -> None:
-        end = time.monotonic() + 20
+        end = time.monotonic() + PATIENCE
         for role in roles:
             while (answer := urllib3.request("GET", f"{role.url}/readyz")).status != 200:
                 assert time.monotonic() < end, answer.data

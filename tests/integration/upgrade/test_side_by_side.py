@@ -25,6 +25,7 @@ from cluster.postgresql import PostgreSQL
 from cluster.rabbitmq import RabbitMQ
 from cluster.role import Role
 from drophammer import schema
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[3]
 PACKAGES = ("drophammer", "api", "conductor", "netboot", "agent", "embedded", "ramdisk", "lab")
@@ -53,7 +54,7 @@ class Version:
             json=body,
             headers={"X-OpenStack-Ironic-API-Version": "1.95"},
             retries=False,
-            timeout=30,
+            timeout=PATIENCE,
         )
         assert answer.status < 300, (self.name, method, path, answer.data)
         return json.loads(answer.data) if answer.data else None
@@ -175,7 +176,7 @@ def upgrade_while_at_work(old: Version, new: Version) -> None:
 
 
 def until(version: Version, state: str) -> None:
-    end = time.monotonic() + 40
+    end = time.monotonic() + PATIENCE
     while any(found != (state, None) for found in states(version).values()):
         assert time.monotonic() < end, states(version)
         time.sleep(0.1)

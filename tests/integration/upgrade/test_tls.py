@@ -20,6 +20,7 @@ from cluster.rabbitmq import RabbitMQ
 from cluster.role import Role
 from drophammer import schema
 from drophammer.errors import Unavailable
+from tests.patience import PATIENCE
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(180)]
 
@@ -154,7 +155,7 @@ def test_a_node_is_deployed_over_tls_only(
         ask(api, "POST", "", {"name": "n", "driver": "fake-hardware"})
         for verb, state in (("manage", "manageable"), ("provide", "available"), ("active",) * 2):
             ask(api, "PUT", "/n/states/provision", {"target": verb})
-            end = time.monotonic() + 20
+            end = time.monotonic() + PATIENCE
             while ask(api, "GET", "/n")["provision_state"] != state:
                 assert time.monotonic() < end
                 time.sleep(0.05)
@@ -168,7 +169,9 @@ def test_a_node_is_deployed_over_tls_only(
 def ask(api: Role, method: str, path: str, body: Any = None) -> Any:
     headers = {"X-OpenStack-Ironic-API-Version": "1.95"}
     url = f"{api.url}/v1/nodes{path}"
-    answer = urllib3.request(method, url, json=body, headers=headers, retries=False, timeout=30)
+    answer = urllib3.request(
+        method, url, json=body, headers=headers, retries=False, timeout=PATIENCE
+    )
     assert answer.status < 300, answer.data
     return json.loads(answer.data) if answer.data else None
 

@@ -14,6 +14,7 @@ from agent.errors import (
     VersionMismatch,
 )
 from agent.jobs import Command, Jobs, Then
+from tests.patience import PATIENCE
 
 
 class Scene:
@@ -43,7 +44,7 @@ class Scene:
         self.jobs = Jobs(commands, lambda: self.ends.append(1))
 
     def wait(self, progress):
-        assert self.release.wait(10)
+        assert self.release.wait(PATIENCE)
         return "waited"
 
     def fail(self, progress):
@@ -57,7 +58,7 @@ class Scene:
 
     def finished(self, name, **params):
         job = self.jobs.start(name, params)
-        assert job.ended.wait(10)
+        assert job.ended.wait(PATIENCE)
         return job.as_wire()
 
 
@@ -176,7 +177,7 @@ def test_the_end_of_an_asynchronous_command_is_announced(scene):
 
 def test_what_follows_a_command_waits_until_its_answer_was_sent(scene):
     job = scene.jobs.start("x.off", {})
-    assert job.ended.wait(10)
+    assert job.ended.wait(PATIENCE)
     assert not scene.acted.is_set()
     job.replied.set()
-    assert scene.acted.wait(10)
+    assert scene.acted.wait(PATIENCE)

@@ -12,11 +12,11 @@ from drophammer.errors import Invalid
 
 
 def test_the_first_error_is_enough() -> None:
-    started = time.monotonic()
+    started = time.thread_time()
     with pytest.raises(Invalid, match=r"JSON patch: 0: .*object"):
         patch.parse([[]] * 200_000, NODE, 115)
     # All of them take some seconds and hundreds of megabytes.
-    assert time.monotonic() - started < 1
+    assert time.thread_time() - started < 1
 
 
 @pytest.mark.parametrize(

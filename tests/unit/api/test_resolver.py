@@ -5,12 +5,13 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from api.resolver import Resolver
+from tests.patience import AT_ONCE, PATIENCE, until
 
 
 class Names:
@@ -23,7 +24,7 @@ class Names:
     def __call__(self, name: str, port: None) -> list[tuple[Any, ...]]:
         self.asked.append(name)
         if name.startswith("slow"):
-            self.go_on.wait(10)
+            self.go_on.wait(PATIENCE)
         if name.endswith("none"):
             raise socket.gaierror
         return [(None, None, None, "", ("192.0.2.1", 0))]
@@ -37,15 +38,8 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[Names]:
     made.go_on.set()
 
 
-def until(true: Callable[[], bool]) -> None:
-    limit = time.monotonic() + 5
-    while not true():
-        assert time.monotonic() < limit
-        time.sleep(0.005)
-
-
 def test_names_are_resolved_and_remembered(names: Names) -> None:
-    resolver = Resolver()
+    resolver = Resolver(seconds=PATIENCE)
     expected = {"a": frozenset({"192.0.2.1"}), "none": frozenset()}
     assert resolver.addresses({"a", "none"}) == expected
     assert resolver.addresses({"a", "none"}) == expected
@@ -63,8 +57,9 @@ def test_all_names_together_take_no_longer_than_the_budget(names: Names) -> None
     resolver = Resolver(seconds=0.2, lookups=3)
     started = time.monotonic()
     found = resolver.addresses({"a", *(f"slow-{number}" for number in range(9))})
-    assert time.monotonic() - started < 2
-    assert found == {"a": frozenset({"192.0.2.1"})}
+    assert time.monotonic() - started < AT_ONCE
+    assert set(found) <= {"a"}
+    until(lambda: resolver.addresses({"a"}) == {"a": frozenset({"192.0.2.1"})})
     assert len(names.asked) <= 4
     names.go_on.set()
     # What was asked for in vain is there for the next one who asks.
@@ -73,13 +68,13 @@ def test_all_names_together_take_no_longer_than_the_budget(names: Names) -> None
 
 
 def test_only_so_many_wait(names: Names) -> None:
-    resolver = Resolver(seconds=5, waiting=1)
+    resolver = Resolver(seconds=PATIENCE, waiting=1)
     waiting = threading.Thread(target=resolver.addresses, args=({"slow"},))
     waiting.start()
     until(lambda: names.asked == ["slow"])
     started = time.monotonic()
     assert resolver.addresses({"a"}) == {}
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < AT_ONCE
     names.go_on.set()
-    waiting.join(5)
+    waiting.join(PATIENCE)
     assert "slow" in resolver.addresses({"slow"})

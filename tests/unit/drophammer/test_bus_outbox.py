@@ -9,6 +9,7 @@ import pytest
 
 from drophammer.bus_outbox import MOST, Outbox, Parcel
 from drophammer.errors import Unavailable
+from tests.patience import PATIENCE
 
 
 class Wire:
@@ -21,7 +22,7 @@ class Wire:
 
     def send(self, parcel: Parcel) -> None:
         self.entered.set()
-        self.open.wait(10)
+        self.open.wait(PATIENCE)
         if parcel.text == "nobody":
             raise Unavailable("Nobody is there.")
         if parcel.text == "crash":
@@ -44,7 +45,7 @@ def test_what_has_not_been_sent_can_be_withdrawn_for_certain(wire: Wire) -> None
     outbox = Outbox(wire.send)
     first, second = parcel("first"), parcel("second")
     outbox.post(first)
-    assert wire.entered.wait(5)
+    assert wire.entered.wait(PATIENCE)
     outbox.post(second)
     assert outbox.withdraw(second)
     assert not outbox.withdraw(first)
@@ -56,7 +57,7 @@ def test_what_has_not_been_sent_can_be_withdrawn_for_certain(wire: Wire) -> None
 def test_what_waited_for_too_long_is_not_sent(wire: Wire) -> None:
     outbox = Outbox(wire.send)
     outbox.post(parcel("first"))
-    assert wire.entered.wait(5)
+    assert wire.entered.wait(PATIENCE)
     outbox.post(parcel("old", seconds=0.0))
     outbox.post(parcel("new"))
     wire.open.set()
@@ -79,7 +80,7 @@ def test_a_loss_is_told_and_the_next_letter_goes_out(wire: Wire) -> None:
 def test_there_is_an_end_to_what_waits(wire: Wire) -> None:
     outbox = Outbox(wire.send)
     outbox.post(parcel("first"))
-    assert wire.entered.wait(5)
+    assert wire.entered.wait(PATIENCE)
     for number in range(MOST):
         outbox.post(parcel(str(number)))
     with pytest.raises(Unavailable, match=str(MOST)):

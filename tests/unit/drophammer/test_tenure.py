@@ -11,6 +11,7 @@ from drophammer.clock import DatabaseClock
 from drophammer.errors import LeaseLost
 from drophammer.store import Holder, Lease
 from drophammer.tenure import Tenure
+from tests.patience import PATIENCE
 
 
 def a_lease(holder: Holder, seconds: float) -> Lease:
@@ -26,8 +27,8 @@ def until_past(seconds: float) -> None:
 
 
 def test_a_lease_is_ours_for_its_time_and_not_longer() -> None:
+    assert 0 < a_lease(Holder("a", "host"), 60).left() <= 60
     lease = a_lease(Holder("a", "host"), 0.03)
-    assert 0 < lease.left() <= 0.03
     until_past(0.03)
     with pytest.raises(LeaseLost, match="'clean'"):
         lease.left()
@@ -35,10 +36,10 @@ def test_a_lease_is_ours_for_its_time_and_not_longer() -> None:
 
 def test_a_renewal_in_time_pushes_out_what_was_taken_before() -> None:
     holder = Holder("a", "host")
-    lease = a_lease(holder, 0.03)
-    with holder.tenure.renewal(60) as renewed:
+    lease = a_lease(holder, 30)
+    with holder.tenure.renewal(90) as renewed:
         renewed.add(lease.key)
-    assert lease.left() > 50
+    assert lease.left() > 30
 
 
 def test_what_was_not_renewed_with_the_rest_is_lost_at_once() -> None:
@@ -54,7 +55,7 @@ def test_what_was_taken_during_a_renewal_is_not_lost_by_it() -> None:
     holder = Holder("a", "host")
     with holder.tenure.renewal(60):
         lease = a_lease(holder, 60)
-    assert lease.left() > 50
+    assert lease.left() > 30
 
 
 def test_a_look_at_what_nobody_holds_outlives_a_renewal() -> None:
@@ -62,7 +63,7 @@ def test_a_look_at_what_nobody_holds_outlives_a_renewal() -> None:
     look = Lease(1, holder, "heartbeat", 0, holder.tenure.taken(), 60)
     with holder.tenure.renewal(60):
         pass
-    assert look.left() > 50
+    assert look.left() > 30
 
 
 def test_a_renewal_that_failed_renews_nothing() -> None:
@@ -85,7 +86,7 @@ def test_what_was_held_before_a_renewal_that_came_too_late_is_lost_for_good() ->
     assert not holder.tenure.lapsed()
     with pytest.raises(LeaseLost):
         old.left()
-    assert a_lease(holder, 60).left() > 50
+    assert a_lease(holder, 60).left() > 30
 
 
 def test_the_databases_clock_goes_on_between_two_readings() -> None:
@@ -100,7 +101,7 @@ def test_the_databases_clock_goes_on_between_two_readings() -> None:
     first = clock.now()
     until_past(0.02)
     assert clock.now() - first >= datetime.timedelta(seconds=0.02)
-    assert abs(first - start) < datetime.timedelta(seconds=1)
+    assert abs(first - start) < datetime.timedelta(seconds=PATIENCE)
     assert len(asked) == 1
 
 

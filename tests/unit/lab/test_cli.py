@@ -9,6 +9,7 @@ import pytest
 
 from lab import cli, faults
 from lab.lab import Lab, LabMachine
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[3]
 NOBODY = 65534
@@ -101,7 +102,7 @@ sys.exit(main(sys.argv[1:]))
         argv += [words[0], str(tmp_path / words[1])]
     else:
         argv += [*words, "--name", "x", "--state-dir", str(tmp_path)]
-    done = subprocess.run(argv, capture_output=True, text=True, cwd=ROOT, timeout=60)
+    done = subprocess.run(argv, capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE)
     assert done.returncode == 1
     (sentence,) = done.stderr.splitlines()
     assert sentence.startswith("drophammer lab: ")

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.patience import PATIENCE
+
 READER = Path(__file__).resolve().parents[3] / "lab/guest/json.awk"
 
 pytestmark = pytest.mark.skipif(shutil.which("busybox") is None, reason="needs busybox")
@@ -17,7 +19,7 @@ pytestmark = pytest.mark.skipif(shutil.which("busybox") is None, reason="needs b
 
 def flatten(text):
     argv = ["busybox", "awk", "-f", str(READER)]
-    return subprocess.run(argv, input=text.encode(), capture_output=True, timeout=20)
+    return subprocess.run(argv, input=text.encode(), capture_output=True, timeout=PATIENCE)
 
 
 def unescaped(word):

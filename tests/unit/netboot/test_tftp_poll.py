@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from netboot.services.tftp_poll import EVENTS_PER_TURN, Poll, PollLoop
+from tests.patience import PATIENCE
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -19,7 +20,7 @@ def run(work: Callable[[Poll], Coroutine[Any, Any, None]]) -> None:
     with asyncio.Runner(loop_factory=PollLoop) as runner:
         loop = runner.get_loop()
         assert isinstance(loop, PollLoop)
-        runner.run(asyncio.wait_for(work(loop.poll), 10))
+        runner.run(asyncio.wait_for(work(loop.poll), PATIENCE))
 
 
 @pytest.fixture

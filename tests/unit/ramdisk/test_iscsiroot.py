@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ramdisk import tree
+from tests.patience import PATIENCE
 
 IQN = "iqn.2004-05.com.ubuntu:maas:ephemeral-x"
 WORDS = {
@@ -64,7 +65,7 @@ def run(tmp_path: Path, fails: str = "", **changes: str | None) -> tuple[list[st
         env={"PATH": "/usr/bin:/bin", "FAILS": fails, "CALLS": str(calls)},
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=PATIENCE,
     )
     assert (done.returncode, done.stderr) == (3, "")
     return done.stdout.splitlines(), calls.read_text().splitlines()

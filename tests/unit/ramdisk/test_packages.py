@@ -11,6 +11,7 @@ import pytest
 
 from drophammer.errors import NotFound, Unavailable
 from ramdisk import cli, packages
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[3]
 APT_CACHE = """\
@@ -94,7 +95,7 @@ def test_an_interrupted_build_says_so_and_leaves_nothing_half_made(programs, tmp
     )
     begun.read_text()
     os.killpg(build.pid, signal.SIGINT)
-    said = build.communicate(timeout=30)[1]
+    said = build.communicate(timeout=PATIENCE)[1]
     assert build.returncode == 130
     assert "Traceback" not in said
     assert said.endswith("drophammer ramdisk build: interrupted\n")

@@ -30,6 +30,7 @@ from netboot.dhcp.sightings import Sighting
 from netboot.options import GROUPS
 from netboot.services.dhcp import DhcpServer
 from netboot.settings import Settings
+from tests.patience import PATIENCE
 
 NEEDED = ("ip", "dnsmasq", "setpriv", "nsenter")
 US = "172.22.0.1"
@@ -110,7 +111,7 @@ def dnsmasq(net: Net) -> Iterator[Callable[..., None]]:
             )
             assert child.stderr is not None
             stack.callback(child.stderr.close)
-            stack.callback(child.wait, 10)
+            stack.callback(child.wait, PATIENCE)
             stack.callback(child.terminate)
             for line in child.stderr:
                 if "sockets bound" in line or "DHCP relay from" in line:
@@ -151,7 +152,7 @@ class Running:
 
     def wait(self, enough: Callable[[list[Sighting]], bool]) -> list[Sighting]:
         with self.told:
-            assert self.told.wait_for(lambda: enough(self.sightings), 10), self.sightings
+            assert self.told.wait_for(lambda: enough(self.sightings), PATIENCE), self.sightings
             return list(self.sightings)
 
 
@@ -208,7 +209,7 @@ class Machine:
 
     def answer(self, packet: Packet) -> Packet:
         """The first answer to a message."""
-        found = self.client.ask(packet, 5, enough=1)
+        found = self.client.ask(packet, PATIENCE, enough=1)
         assert found, "nobody answered"
         return found[0].packet
 

@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import pytest
 
 from drophammer.errors import Invalid, Unavailable
 from drophammer.netns import Namespace
+from tests.patience import PATIENCE, until
 
 MAC = "52:54:00:22:00:01"
 HOSTS = ((MAC, "ipxe", None),)
@@ -77,7 +77,7 @@ def test_both_halves_are_services_that_are_noticed_dead_and_come_back(
         assert service.actual().state == "running"
         os.kill(service.actual().pid, signal.SIGKILL)
         with news:
-            assert news.wait_for(lambda s=states: s[-1:] == ["running"], 10), states
+            assert news.wait_for(lambda s=states: s[-1:] == ["running"], PATIENCE), states
         assert states[0] == "dead"
         pid = service.actual().pid
         service.restart()
@@ -110,10 +110,10 @@ def test_a_dnsmasq_that_died_does_not_come_back_beside_another_server(net: Any, 
     server = serve(OURS.format(start=50), *HOSTS).server
     with Namespace(net.server).socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
         os.kill(server.pid, signal.SIGKILL)
-        wait_for(lambda: bound(other))
-        wait_for(lambda: f"(pid {os.getpid()}) has it" in server.dhcp4.actual().reason)
+        until(lambda: bound(other))
+        until(lambda: f"(pid {os.getpid()}) has it" in server.dhcp4.actual().reason)
         assert server.dhcp4.actual().state == "dead"
-    wait_for(lambda: server.dhcp4.actual().state == "running")
+    until(lambda: server.dhcp4.actual().state == "running")
 
 
 def test_on_a_full_disk_a_dnsmasq_that_died_comes_back_for_the_machines_of_before(
@@ -166,17 +166,7 @@ def kill(service: Any) -> None:
     """Kill its program; returns when another one answers."""
     pid = service.actual().pid
     os.kill(pid, signal.SIGKILL)
-    wait_for(
-        lambda: service.actual().state == "running" and service.actual().pid not in (None, pid)
-    )
-
-
-def wait_for(true: Any) -> None:
-    """Wait for what another thread is about to do."""
-    limit = time.monotonic() + 15
-    while not true():
-        assert time.monotonic() < limit
-        time.sleep(0.01)
+    until(lambda: service.actual().state == "running" and service.actual().pid not in (None, pid))
 
 
 def bound(sock: socket.socket) -> bool:

@@ -13,6 +13,7 @@ from netboot.dhcp import options
 from netboot.dhcp.packet import text
 from netboot.dhcp.personas import PERSONAS, discover
 from netboot.dhcp.verdict import judge
+from tests.patience import PATIENCE
 
 MAC, PXE, OTHER = "52:54:00:22:00:01", "52:54:00:22:00:02", "52:54:00:22:00:99"
 HOSTS = ((MAC, "ipxe", None), (PXE, "pxe", None))
@@ -72,7 +73,7 @@ def test_uefi_asks_the_boot_server_on_its_port_4011(net: Any, serve: Any, machin
             assert offer.siaddr == US
             question = discover(PERSONAS[arch], asker.mac, 77, kind=options.REQUEST)
             told = asker.client.ask_boot_server(
-                question.sent_from(IPv4Address("172.22.0.30")), US, 5
+                question.sent_from(IPv4Address("172.22.0.30")), US, PATIENCE
             )
             assert told is not None
             assert options.message_type(told) == options.ACK
@@ -124,8 +125,11 @@ def test_the_doctor_puts_the_two_answers_together(
     serve(PROXY, *HOSTS)
     argv = ["doctor", "dhcp", "--interface", "card0", "--namespace", net.client, "--arch", "uefi"]
     # There is no TFTP server in this network.
-    assert main([*argv, "--mac", PXE, "--seconds", "0.6"]) == 1
-    out = capsys.readouterr().out
+    for seconds in ("0.6", "10"):  # Who stood still for the first of these asks again.
+        assert main([*argv, "--mac", PXE, "--seconds", seconds]) == 1
+        out = capsys.readouterr().out
+        if out.count("OFFER from ") == 2 and "loads bootx64.efi" in out:
+            break
     assert "OFFER from 172.22.0.9 (" in out
     assert "OFFER from 172.22.0.1 (" in out
     assert "address: none (a proxy" in out

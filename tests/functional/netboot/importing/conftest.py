@@ -21,6 +21,7 @@ import pytest
 
 from netboot.importing.fetch import Fetch, FetchSettings
 from netboot.importing.source import Known, Source, take
+from tests.patience import PATIENCE
 
 
 @dataclass
@@ -108,7 +109,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(content[:half])
             content = content[half:]
             self.mirror.stalled.set()
-            self.mirror.go_on.wait(60)
+            self.mirror.go_on.wait(PATIENCE)
         self.wfile.write(content)
         if fault is not None:
             self.wfile.flush()
@@ -141,7 +142,7 @@ def fetch() -> Callable[..., Fetch]:
     """A Fetch with the settings of a test: no pauses between attempts."""
 
     def make(**settings: Any) -> Fetch:
-        return Fetch(FetchSettings(**{"first_pause": 0.0, "read_timeout": 5.0, **settings}))
+        return Fetch(FetchSettings(**{"first_pause": 0.0, "read_timeout": PATIENCE, **settings}))
 
     return make
 

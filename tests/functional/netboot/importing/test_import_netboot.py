@@ -19,6 +19,7 @@ import pytest
 
 from netboot.importing import netbootcmd
 from netboot.importing.exchange import exchange, fresh, recover, replace_folder
+from tests.patience import PATIENCE
 
 CURL = "curl -O --silent"
 
@@ -318,7 +319,7 @@ def test_a_run_that_is_told_to_end_leaves_nothing_behind(tmp_path: Path) -> None
     child = subprocess.Popen([sys.executable, "-m", "embedded", "import-netboot"], env=environment)
     ready.read_bytes()  # until the download has begun
     child.send_signal(signal.SIGTERM)
-    assert child.wait(30) == 128 + signal.SIGTERM
+    assert child.wait(PATIENCE) == 128 + signal.SIGTERM
     assert os.listdir(tmp_path / "tftproot/maas") == []
 
 

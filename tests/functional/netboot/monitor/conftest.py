@@ -6,7 +6,6 @@ import itertools
 import os
 import stat
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from netboot.monitor.systemd import Systemctl
 from netboot.options import GROUPS
 from netboot.settings import Settings
 from tests.databases import copied
+from tests.patience import PATIENCE, until
 
 SERIAL = itertools.count(1)
 
@@ -41,7 +41,8 @@ class Watch:
 
     def over(self, *found: Managed, **options: Any) -> Monitor:
         """A monitor of these services."""
-        given = {"interval": 30.0, "first_pause": 0.05, **self._options, **options}
+        given = {"interval": 10 * PATIENCE, "first_pause": 0.05, "patience": PATIENCE}
+        given |= {**self._options, **options}
         clock = given.pop("clock", None) or SystemClock()
         monitor = Monitor(found, self.store, clock, "rack-7", **given)
         self.monitors.append(monitor)
@@ -58,13 +59,9 @@ class Watch:
         assert all(event.kind == "service" and event.node_id is None for event in found)
         return [event.message for event in found]
 
-    def until(self, true: Callable[[], Any], seconds: float = 10.0) -> Any:
+    def until(self, true: Callable[[], Any]) -> Any:
         """Wait for what another thread or process is about to do."""
-        limit = time.monotonic() + seconds
-        while not (found := true()):
-            assert time.monotonic() < limit, self.told()
-            time.sleep(0.02)
-        return found
+        return until(true, self.told, pause=0.02)
 
 
 @pytest.fixture
@@ -132,15 +129,21 @@ def settings(tmp_path: Path) -> Callable[..., Settings]:
 
 @pytest.fixture
 def host(settings: Callable[..., Settings], tmp_path: Path) -> Callable[..., Host]:
-    """A host; ``systemd`` says whether that runs there. ``host.warnings`` are told ones."""
+    """A host; ``systemd`` says whether that runs there, and is given so long for an answer."""
 
-    def make(*, systemd: bool = False, warnings: list[str] | None = None, **changes: Any) -> Host:
+    def make(
+        *,
+        systemd: bool = False,
+        systemctl_seconds: float = PATIENCE,
+        warnings: list[str] | None = None,
+        **changes: Any,
+    ) -> Host:
         run_dir = tmp_path / "run-systemd"
         if systemd:
             run_dir.mkdir(exist_ok=True)
         made = settings(**changes)
         kept = warnings if warnings is not None else []
-        systemctl = Systemctl(run_dir, ask_seconds=0.5, do_seconds=0.5)
+        systemctl = Systemctl(run_dir, ask_seconds=systemctl_seconds, do_seconds=systemctl_seconds)
         return Host(made, Namespace(made.network_namespace), systemctl, kept.append)
 
     return make

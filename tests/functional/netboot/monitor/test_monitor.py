@@ -20,6 +20,7 @@ from netboot.monitor.idle import Unconfigured
 from netboot.monitor.outside import OutsideService
 from netboot.monitor.ports import Door, Holder, holder
 from netboot.monitor.service import ANY, ON, Actual, Expected
+from tests.patience import PATIENCE
 
 HERE = Namespace()
 
@@ -34,7 +35,7 @@ def child(script: str, expected: Expected | None = None, **options: Any) -> Outs
 @pytest.mark.seed("s1")
 def test_a_killed_service_is_noticed_at_once_and_repaired(watch: Any) -> None:
     service = child("exec sleep 60")
-    monitor = watch.over(service, interval=30.0)
+    monitor = watch.over(service)
     monitor.start()
     watch.until(lambda: watch.told() == ["thing on rack-7 is running"])
     first = service.actual().pid
@@ -42,7 +43,7 @@ def test_a_killed_service_is_noticed_at_once_and_repaired(watch: Any) -> None:
     assert watch.row("thing").reason == f"pid {first}"
     os.kill(first, signal.SIGKILL)
     # Long before the next look is due: whoever watches the child says so.
-    watch.until(lambda: len(watch.told()) >= 3, seconds=10)
+    watch.until(lambda: len(watch.told()) >= 3)
     died, again = watch.told()[1:3]
     assert died.startswith("thing on rack-7 is dead: was killed by signal 9")
     assert again == "thing on rack-7 is running"
@@ -151,7 +152,7 @@ class Broken:
 
 def test_what_cannot_be_started_is_tried_after_longer_and_longer_pauses(watch: Any) -> None:
     broken = Broken()
-    monitor = watch.over(broken, first_pause=60.0)
+    monitor = watch.over(broken, first_pause=10 * PATIENCE)
     for _ in range(10):
         monitor.look()
     assert broken.asked == 1
@@ -240,7 +241,7 @@ class Hanging(Broken):
 
     def ensure(self) -> None:
         self.asked += 1
-        assert self.free.wait(60)
+        assert self.free.wait(2 * PATIENCE)
 
     def restart(self) -> None: ...
 
@@ -267,6 +268,6 @@ def test_several_may_look_at_once_and_each_service_is_tended_by_one(watch: Any) 
     monitor = watch.over(*(Unconfigured(f"dhcp{number}", "nothing") for number in range(8)))
     with ThreadPoolExecutor(8) as pool:
         for looked in [pool.submit(monitor.look) for _ in range(200)]:
-            looked.result(20)
+            looked.result(PATIENCE)
     tending = [thread.name for thread in threading.enumerate() if "tending-" in thread.name]
     assert tending == []

@@ -10,6 +10,7 @@ import pytest
 
 from drophammer.errors import Unavailable
 from netboot.monitor.programs import ntp_service, tgt_service
+from tests.patience import AT_ONCE, PATIENCE
 
 RACK = {"address": "172.22.0.1"}
 # The state of the unit is a file beside the script; "start" and "stop" write it.
@@ -96,10 +97,10 @@ def test_a_systemctl_that_hangs_or_fails_is_ended_and_named(
     watch: Any, host: Any, stand_in: Any
 ) -> None:
     # The grandchild holds the pipes open after its parent is gone.
-    stand_in("systemctl", "sleep 60 & wait")
+    stand_in("systemctl", f"sleep {PATIENCE:.0f} & wait")
     begun = time.monotonic()
-    watch.over(tgt_service(host(systemd=True, **RACK))).look()
-    assert time.monotonic() - begun < 8
+    watch.over(tgt_service(host(systemd=True, systemctl_seconds=0.5, **RACK))).look()
+    assert time.monotonic() - begun < AT_ONCE
     assert "did not come to an end within 0.5 s" in watch.row("tgt").reason
     stand_in("systemctl", "echo 'Interactive authentication required.' >&2; exit 4")
     watch.over(tgt_service(host(systemd=True, **RACK))).look()

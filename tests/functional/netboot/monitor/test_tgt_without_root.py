@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from drophammer.netns import Namespace
 from netboot.services.command import find
 from netboot.services.process import environment
 from netboot.services.tgt import TgtCommands
+from tests.patience import PATIENCE, until
 
 IQN = "iqn.2004-05.com.ubuntu:maas:ephemeral-debian-amd64-generic-bookworm-live"
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs", "--"]
@@ -90,10 +90,8 @@ def test_another_user_than_root_has_its_own_tgtd_take_targets(
         f"<target {IQN}>\n    readonly 1\n    allow-in-use yes\n"
         f'    backing-store "{folder}/squashfs"\n    driver iscsi\n</target>\n'
     )
-    commands = TgtCommands(variables, 20.0, [*NOBODY, *THROUGH])
-    limit = time.monotonic() + 10
-    while not commands.up() and time.monotonic() < limit:
-        time.sleep(0.05)
+    commands = TgtCommands(variables, PATIENCE, [*NOBODY, *THROUGH])
+    until(commands.up)
     commands.update(conf)
     shown = subprocess.run(
         [*NOBODY, *THROUGH, "tgtadm", "--mode", "target", "--op", "show"],
@@ -104,21 +102,21 @@ def test_another_user_than_root_has_its_own_tgtd_take_targets(
     ).stdout
     assert f"Target 1: {IQN}" in shown
     with pytest.raises(Unavailable, match="You must be root"):
-        TgtCommands(variables, 20.0, NOBODY).update(conf)
+        TgtCommands(variables, PATIENCE, NOBODY).update(conf)
 
 
 def test_the_tgtd_of_another_user_than_root_ends_with_a_netboot_that_was_killed(
     folder: Path, namespace: str
 ) -> None:
     argv = Namespace(namespace).command([sys.executable, "-c", SERVICE, str(folder)])
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=PATIENCE, check=False)
     pid = int(done.stdout)
     try:
         handle = os.pidfd_open(pid)
     except ProcessLookupError:
         return
     try:
-        assert select.select([handle], [], [], 10)[0], f"tgtd {pid} was left behind"
+        assert select.select([handle], [], [], PATIENCE)[0], f"tgtd {pid} was left behind"
     finally:
         signal.pidfd_send_signal(handle, signal.SIGKILL)
         os.close(handle)

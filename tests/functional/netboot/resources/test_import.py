@@ -17,6 +17,7 @@ import pytest
 from drophammer.errors import Conflict, ImageError, Unavailable
 from netboot.importing.progress import Progress, status
 from netboot.importing.run import Cancelled
+from tests.patience import PATIENCE
 
 XENIAL = "ubuntu/amd64/generic/xenial/daily"
 TRUSTY = "ubuntu/arm64/xgene-uboot-mustang/trusty/release"
@@ -289,13 +290,13 @@ def test_two_imports_never_run_at_once(world, files) -> None:
 
     def entries(known):
         fetching.set()
-        assert go_on.wait(10)
+        assert go_on.wait(PATIENCE)
         return slow(known)
 
     files.entries = entries
     first = threading.Thread(target=world.importer(files).run)
     first.start()
-    assert fetching.wait(10)
+    assert fetching.wait(PATIENCE)
     with pytest.raises(Conflict, match="Another import"):
         world.importer(files).run()
     assert status(world.root)["state"] == "running"

@@ -24,6 +24,7 @@ from pathlib import Path
 import pytest
 
 from tests.functional.netboot.resources import worker
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[4]
 NAMES = ("rename", "link", "symlink")
@@ -201,7 +202,9 @@ def test_fifty_clients_boot_one_version_each_while_imports_are_killed(
     def fetched(number: int, path: str) -> bytes:
         if number % 2:
             return connect(tftp, seed=number).fetch(path, blksize=1024)
-        with urllib.request.urlopen(f"http://127.0.0.1:{http.port}/{path}", timeout=30) as answer:
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{http.port}/{path}", timeout=PATIENCE
+        ) as answer:
             return answer.read()
 
     def boot(number: int) -> set[str]:

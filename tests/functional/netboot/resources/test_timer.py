@@ -11,6 +11,7 @@ import pytest
 from drophammer.errors import Unavailable
 from netboot.importing.calls import ResourceCalls
 from netboot.importing.timer import ImportTimer
+from tests.patience import PATIENCE
 
 XENIAL = "ubuntu/amd64/generic/xenial/daily"
 
@@ -27,11 +28,11 @@ class Gate:
 
     def entries(self, known):
         self.asked.release()
-        assert self.may.acquire(timeout=10)
+        assert self.may.acquire(timeout=PATIENCE)
         return self._source.entries(known)
 
     def began(self) -> bool:
-        return self.asked.acquire(timeout=10)
+        return self.asked.acquire(timeout=PATIENCE)
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def timer(world, gate) -> Iterator[Callable[..., ImportTimer]]:
 def ended(timer: ImportTimer, number: int) -> None:
     """Wait for the end of a run."""
     with timer._state:
-        assert timer._state.wait_for(lambda: timer._ended >= number, 10)
+        assert timer._state.wait_for(lambda: timer._ended >= number, PATIENCE)
 
 
 @pytest.mark.seed("s12")
@@ -121,7 +122,7 @@ def test_stopping_in_the_middle_of_an_import_leaves_what_there_was(world, files,
     stopping = threading.Thread(target=made.stop)
     stopping.start()
     gate.may.release()
-    stopping.join(10)
+    stopping.join(PATIENCE)
     assert not made._thread.is_alive()
     assert world.check_whole() == before
     assert not world.left_overs()
@@ -157,7 +158,7 @@ def test_targets_of_another_process_import_are_told_of_soon(world, files) -> Non
     timer.start()
     try:
         world.importer(files).run()
-        assert again.acquire(timeout=10)
+        assert again.acquire(timeout=PATIENCE)
         assert told == [world.current / "drophammer.tgt"]
     finally:
         timer.stop()
@@ -194,7 +195,7 @@ def test_targets_that_were_imported_before_the_start_are_told_of_before_an_impor
     timer = ImportTimer(world.importer(gate, targets=Targets()), 3600)
     timer.start()
     try:
-        assert told.wait(10)
+        assert told.wait(PATIENCE)
     finally:
         gate.may.release()
         timer.stop()

@@ -24,6 +24,7 @@ from netboot.options import GROUPS
 from netboot.server import NetbootServer
 from netboot.settings import Settings
 from tests.databases import copied
+from tests.patience import PATIENCE
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 KERNEL = bytes(range(256)) * 400
@@ -131,7 +132,7 @@ class Deployment:
 
     def wait_events(self, node_id: int, enough: Callable[[list[Event]], bool]) -> list[Event]:
         """The node's events once they are enough; they are written a little later."""
-        limit = time.monotonic() + 10
+        limit = time.monotonic() + PATIENCE
         while True:
             with self.store.read() as session:
                 found = list(events.of_node(session, node_id, 0, 1000))
@@ -156,13 +157,19 @@ def deployment(tmp_path: Path, empty_database: Path) -> Iterator[Deployment]:
 
 
 @pytest.fixture
+def patient_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits for a database that does not answer waits for ever."""
+    monkeypatch.setattr("netboot.source.PATIENCE_SECONDS", 2 * PATIENCE)
+
+
+@pytest.fixture
 def http_get() -> Callable[[NetbootServer, str], tuple[int, bytes]]:
     """GET a path, or a whole URL: (status, body)."""
 
     def get(server: NetbootServer, path: str) -> tuple[int, bytes]:
         url = path if path.startswith("http:") else f"{server.base_url}/{path}"
         try:
-            with urllib.request.urlopen(url, timeout=10) as answer:
+            with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             with error:
@@ -176,9 +183,9 @@ def tftp_get() -> Callable[[NetbootServer, str], tuple[int, bytes]]:
     """Fetch a file by plain RFC 1350: (0, content), or (error code + 100, text)."""
 
     def get(server: NetbootServer, name: str) -> tuple[int, bytes]:
-        content = b""
+        content, expected = b"", 1
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-            client.settimeout(10)
+            client.settimeout(PATIENCE)
             request = b"\0\1" + name.encode() + b"\0octet\0"
             client.sendto(request, ("127.0.0.1", server.tftp_port))
             while True:
@@ -186,8 +193,10 @@ def tftp_get() -> Callable[[NetbootServer, str], tuple[int, bytes]]:
                 opcode, number = struct.unpack_from("!HH", packet)
                 if opcode == 5:
                     return 100 + number, packet[4:-1]
-                content += packet[4:]
                 client.sendto(struct.pack("!HH", 4, number), peer)
+                if number != expected:
+                    continue  # Sent again while this client was held up.
+                content, expected = content + packet[4:], expected + 1
                 if len(packet) < 516:
                     return 0, content
 

@@ -15,6 +15,7 @@ import pytest
 from drophammer.netns import Namespace
 from netboot.server import NetbootServer
 from tests.localroutes import until_local
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make namespaces")
 
@@ -53,19 +54,22 @@ class Network:
         """The first block of a file or an error, and the address that it came from."""
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         with self.machine.socket(family, socket.SOCK_DGRAM) as sock:
-            sock.settimeout(5)
+            sock.settimeout(PATIENCE)
             parts = ["\0\1" + name, "octet", "blksize", "1400", ""]
             sock.sendto("\0".join(parts).encode(), (address, port))
             data, peer = sock.recvfrom(2000)
-            if data[1] == 6:
+            while data[1] == 6:
                 sock.sendto(b"\0\4\0\0", peer)
                 data, peer = sock.recvfrom(2000)
+            if data[1] == 3:
                 sock.sendto(b"\0\4\0\1", peer)
             return data, peer[0]
 
 
 def ip(words: str, inside: Namespace | None = None) -> None:
-    subprocess.run((inside or Namespace()).command(["ip", *words.split()]), check=True, timeout=10)
+    subprocess.run(
+        (inside or Namespace()).command(["ip", *words.split()]), check=True, timeout=PATIENCE
+    )
 
 
 @pytest.fixture

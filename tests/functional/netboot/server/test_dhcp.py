@@ -26,6 +26,7 @@ from drophammer.errors import Invalid, Unavailable
 from drophammer.model import Node
 from drophammer.netns import Namespace
 from netboot.server import NetbootServer
+from tests.patience import AT_ONCE, PATIENCE
 
 NEEDED = ("ip", "dnsmasq", "setpriv")
 pytestmark = pytest.mark.skipif(
@@ -69,7 +70,12 @@ class Client:
         self._socket.close()
 
     def boot(
-        self, mac: str, architecture: int | None = None, *, ipxe: bool = False, seconds: float = 5
+        self,
+        mac: str,
+        architecture: int | None = None,
+        *,
+        ipxe: bool = False,
+        seconds: float = PATIENCE,
     ) -> Answer | None:
         """DISCOVER and REQUEST; the ACK, or None when nobody answers."""
         offer = self.ask(1, mac, architecture, ipxe=ipxe, seconds=seconds)
@@ -86,7 +92,7 @@ class Client:
         *,
         ipxe: bool = False,
         more: bytes = b"",
-        seconds: float = 5,
+        seconds: float = PATIENCE,
     ) -> Answer | None:
         transaction = next(self._transactions)
         options = bytes([53, 1, kind, 55, 6, 1, 3, 6, 66, 67, 175]) + more
@@ -283,7 +289,7 @@ def test_a_killed_dnsmasq_comes_back_and_answers(
     old = server.dhcp_pid
     assert old is not None
     os.kill(old, signal.SIGKILL)
-    limit = time.monotonic() + 10
+    limit = time.monotonic() + PATIENCE
     while client.boot(MAC, BIOS, seconds=0.3) is None:
         assert time.monotonic() < limit, server.listening()
     assert server.dhcp_pid not in (None, old)
@@ -320,7 +326,7 @@ def test_stopping_leaves_no_process(server: NetbootServer) -> None:
     assert pid is not None
     begun = time.monotonic()
     server.stop()
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < AT_ONCE
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
 
@@ -363,7 +369,7 @@ def test_a_router_advertisement_says_that_it_is_no_way_out(
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, network.card.encode())
         raw.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
         card = Namespace(network.client).call(lambda: socket.if_nametoindex(network.card))
-        limit = time.monotonic() + 10
+        limit = time.monotonic() + PATIENCE
         while time.monotonic() < limit:
             raw.sendto(bytes([133, 0, 0, 0, 0, 0, 0, 0]), ("ff02::2", 0, 0, card))
             while select.select([raw], [], [], 0.5)[0]:

@@ -12,6 +12,7 @@ from netboot.content import UNCONFIRMED, Request
 from netboot.observer import Recorder
 from netboot.server import NetbootServer
 from netboot.services.dhcp_log import DhcpEvent
+from tests.patience import PATIENCE
 
 MAC = "52:54:00:22:00:01"
 DASHED = MAC.replace(":", "-")
@@ -139,7 +140,7 @@ def test_a_question_for_the_size_only_is_no_event_and_hides_no_transfer(
     for method in ("HEAD", "GET"):
         url = f"{server.base_url}/boot/{spec.key}/kernel"
         asked = urllib.request.Request(url, method=method)
-        with urllib.request.urlopen(asked, timeout=10) as answer:
+        with urllib.request.urlopen(asked, timeout=PATIENCE) as answer:
             answer.read()
     http_get(server, f"ipxe/{DASHED}")
     found = deployment.wait_events(node_id, lambda seen: seen and "script" in seen[-1].message)

@@ -15,6 +15,7 @@ import pytest
 from drophammer.bus import LocalBus
 from drophammer.errors import Forbidden, Invalid, NotFound, Unavailable
 from netboot.server import NetbootServer
+from tests.patience import AT_ONCE
 
 MAC = "52:54:00:22:00:01"
 
@@ -76,7 +77,7 @@ def test_stopping_is_quick_and_frees_ports_and_threads(deployment: Any, http_get
     port = int(server.base_url.rpartition(":")[2])
     begun = time.monotonic()
     server.stop()
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < AT_ONCE
     left = {thread.name for thread in threading.enumerate()} - before
     # The pool's idle threads end by themselves once they are told.
     assert not {name for name in left if not name.startswith("netboot-lookup")}
@@ -96,7 +97,7 @@ def test_stopping_cuts_off_a_client_that_does_not_read(deployment: Any) -> None:
         client.recv(100)
         begun = time.monotonic()
         server.stop()
-        assert time.monotonic() - begun < 3
+        assert time.monotonic() - begun < AT_ONCE
 
 
 def test_stopping_twice_and_without_start_does_nothing(deployment: Any) -> None:

@@ -17,6 +17,7 @@ import pytest
 
 from drophammer.errors import Unavailable
 from netboot.services.process import Supervised
+from tests.patience import AT_ONCE, PATIENCE
 
 pytestmark = pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs setpriv")
 
@@ -50,7 +51,7 @@ class Watched:
 
     def wait(self, until: Callable[[], bool]) -> None:
         with self._news:
-            assert self._news.wait_for(until, 10), (self.lines, self.child.state)
+            assert self._news.wait_for(until, PATIENCE), (self.lines, self.child.state)
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ def gone(pid: int) -> bool:
     except ProcessLookupError:
         return True
     try:
-        return bool(select.select([handle], [], [], 10)[0])
+        return bool(select.select([handle], [], [], PATIENCE)[0])
     finally:
         os.close(handle)
 
@@ -96,7 +97,7 @@ def test_a_killed_program_is_started_again(watch: Make) -> None:
 
 
 def test_the_state_of_a_failing_program_has_its_last_words(watch: Make) -> None:
-    watched = watch("echo 'cannot bind port 67' >&2; exit 2")
+    watched = watch("echo 'cannot bind port 67' >&2; exit 2", pause=2 * PATIENCE)
     watched.child.start()
     watched.wait(lambda: watched.ends >= 1)
     assert watched.child.state.startswith("ended with code 2: cannot bind port 67; starting it")
@@ -123,12 +124,12 @@ def test_a_program_that_ignores_the_term_signal_is_killed(watch: Make) -> None:
 
 
 def test_stopping_does_not_wait_for_a_pause(watch: Make) -> None:
-    watched = watch("exit 1", pause=60)
+    watched = watch("exit 1", pause=2 * PATIENCE)
     watched.child.start()
     watched.wait(lambda: watched.ends == 1)
     begun = time.monotonic()
     watched.child.stop()
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < AT_ONCE
 
 
 def test_a_program_that_is_not_installed_is_named(watch: Make) -> None:
@@ -143,19 +144,20 @@ def test_a_signal_to_a_program_that_does_not_run_is_reported(watch: Make) -> Non
 PARENT = """
 import os, sys, threading
 from netboot.services.process import Supervised
+from tests.patience import AT_ONCE, PATIENCE
 heard = threading.Event()
 def line(text):
     print(text, flush=True)
     heard.set()
 Supervised("p", ["sh", "-c", "echo $$ >&2; exec sleep 600"], heard=line, ended=int).start()
-heard.wait(20)
+heard.wait()
 os.kill(os.getpid(), 9)
 """
 
 
 def test_the_program_ends_when_its_parent_is_killed() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", PARENT], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", PARENT], capture_output=True, text=True, timeout=PATIENCE
     )
     assert done.returncode == -signal.SIGKILL
     assert gone(int(done.stdout))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from drophammer.bus import LocalBus
 from drophammer.errors import NotFound, Unavailable, Unsupported
 from drophammer.events import EVERYTHING
 from netboot.server import NetbootServer
+from tests.patience import until
 
 MAC = "52:54:00:22:00:01"
 Get = Callable[[NetbootServer, str], tuple[int, bytes]]
@@ -76,13 +76,10 @@ def test_services_of_other_hosts_and_of_other_names_are_refused(server: NetbootS
 
 def wait_for(caplog: pytest.LogCaptureFixture, words: str) -> str:
     """The first line of the log with ``words``; the server writes it a little later."""
-    limit = time.monotonic() + 5
-    while True:
-        for line in caplog.messages:
-            if words in line:
-                return line
-        assert time.monotonic() < limit, caplog.messages
-        time.sleep(0.01)
+    return until(
+        lambda: next((line for line in caplog.messages if words in line), ""),
+        lambda: caplog.messages,
+    )
 
 
 @pytest.mark.seed("s20")
@@ -94,10 +91,7 @@ def test_the_log_of_requests_is_switched_while_machines_boot(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     tftp_get(server, "before")
-    limit = time.monotonic() + 5
-    while "running, 0 transfers" not in {state for _, _, state in server.listening()}:
-        assert time.monotonic() < limit, server.listening()
-        time.sleep(0.01)
+    until(lambda: "running, 0 transfers" in {state for _, _, state in server.listening()})
     bus = LocalBus()
     bus.serve("netboot", server.service_calls, "rack-7")
 

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
+
 PACKAGES = ("shim-signed", "grub-efi-amd64-signed", "pxelinux", "syslinux-common")
 FILE, FOLDER, LINK, DEVICE = 0o100644, 0o040755, 0o120777, 0o020644
 
@@ -120,7 +122,7 @@ def debian(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
         if not cached and not list(folder.glob(f"{name}_*.deb")):
             argv = ["apt-get", "download", "-q", "-o", "Acquire::Retries=0", name]
             try:
-                subprocess.run(argv, cwd=folder, check=True, capture_output=True, timeout=20)
+                subprocess.run(argv, cwd=folder, check=True, capture_output=True, timeout=PATIENCE)
             except (OSError, subprocess.SubprocessError) as error:
                 pytest.skip(f"no package {name} and no network to get it: {error}")
         return (cached or sorted(folder.glob(f"{name}_*.deb")))[-1]
