@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, cast
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Table, delete, insert, select, update
+from sqlalchemy import Insert, Table, delete, insert, select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from conductor.drivers.base import Bios, Firmware
+from drophammer import prepared
 from drophammer.errors import DrophammerError, LeaseLost, Unsupported
 from drophammer.model import BiosSetting, FirmwareComponent
 from drophammer.text import readable
@@ -32,6 +34,27 @@ Rows = dict[str, dict[str, Any]]
 """By name: what is known of a setting or a component."""
 
 
+class _Cache:
+    """What one table holds of the task's node. It is read once, when somebody wants it."""
+
+    def __init__(self, task: Task, table: _Table, key: str) -> None:
+        self.table: Any = table.__table__
+        self.key = self.table.columns[key]
+        self.columns = _columns(self.table)
+        self._task = task
+
+    @cached_property
+    def rows(self) -> Rows:
+        query = select(*self.columns).where(self.table.c.node_id == self._task.node.id)
+        with self._task.box.store.ask() as connection:
+            found = connection.execute(query).mappings().all()
+        return {row[self.key]: dict(row) for row in found}
+
+    def known(self) -> Rows:
+        """The same, for the interface that is asked."""
+        return self.rows
+
+
 def refresh(task: Task, kinds: Iterable[str] = KINDS) -> None:
     """Read again what of ``kinds`` the node's interfaces can tell, and write what is different."""
     try:
@@ -48,15 +71,11 @@ def refresh(task: Task, kinds: Iterable[str] = KINDS) -> None:
 
 def news(task: Task, kinds: Iterable[str] = KINDS) -> Callable[[Session], None] | None:
     """Read it, and what is to be written in a transaction that has the lease; None: nothing."""
-    found = [(table, key, rows) for kind in kinds for table, key, rows in _read(task, kind)]
-    if not found:
-        return None
-    with task.box.store.read() as session:
-        old = [_stored(task, session, table, key) for table, key, _ in found]
     changed = [
-        (table, key, before, after)
-        for (table, key, rows), before in zip(found, old, strict=True)
-        if (after := _kept(table, rows, before)) != before
+        (cache, after)
+        for kind in kinds
+        for cache, rows in _read(task, kind)
+        if (after := _kept(cache, rows)) != cache.rows
     ]
     if not changed:
         return None
@@ -65,8 +84,8 @@ def news(task: Task, kinds: Iterable[str] = KINDS) -> Callable[[Session], None] 
         try:
             # The transaction is about more than this, and goes on without it.
             with session.connection().begin_nested():
-                for change in changed:
-                    _write(task, session, *change)
+                for cache, after in changed:
+                    _write(task, session, cache, after)
         except OperationalError:
             raise  # The database is away: for all of the transaction.
         except Exception:
@@ -76,18 +95,19 @@ def news(task: Task, kinds: Iterable[str] = KINDS) -> Callable[[Session], None] 
     return write
 
 
-def _read(task: Task, kind: str) -> Iterator[tuple[_Table, str, Rows]]:
+def _read(task: Task, kind: str) -> Iterator[tuple[_Cache, Rows]]:
     """What the interface tells, if it can be asked; that it cannot is told, and no more."""
     try:
         interface = task.driver.interface(kind)
         if isinstance(interface, Bios):
-            yield BiosSetting, "name", _rows(BiosSetting, "name", interface.settings(task.node))
+            cache = _Cache(task, BiosSetting, "name")
+            yield cache, _rows(cache, interface.settings(task.node, cache.known))
         elif isinstance(interface, Firmware):
-            found = interface.components(task.node)
-            yield FirmwareComponent, "component", _rows(FirmwareComponent, "component", found)
+            cache = _Cache(task, FirmwareComponent, "component")
+            yield cache, _rows(cache, interface.components(task.node, cache.known))
     except Unsupported:
         return
-    except LeaseLost:
+    except (LeaseLost, SQLAlchemyError):
         raise
     except DrophammerError as error:
         _tell(task, f"The {kind} interface could not be read: {error.message}")
@@ -106,28 +126,25 @@ def _tell(task: Task, text: str) -> None:
         LOG.exception("node %s: could not be told: %s", task.node.uuid, text)
 
 
-def _columns(table: _Table) -> list[str]:
-    return [column.name for column in table.__table__.columns if column.name not in _OURS]
+@lru_cache
+def _columns(table: Table) -> tuple[Any, ...]:
+    return tuple(column for column in table.columns if column.name not in _OURS)
 
 
-def _rows(table: _Table, key: str, found: Iterable[dict[str, Any]]) -> Rows:
-    return {str(item[key]): {name: item.get(name) for name in _columns(table)} for item in found}
+def _rows(cache: _Cache, found: Iterable[dict[str, Any]]) -> Rows:
+    names = [column.name for column in cache.columns]
+    key = cache.key.name
+    return {str(item[key]): {name: item.get(name) for name in names} for item in found}
 
 
-def _stored(task: Task, session: Session, table: _Table, key: str) -> Rows:
-    columns = [table.__table__.columns[name] for name in _columns(table)]
-    found = session.execute(select(*columns).where(table.node_id == task.node.id)).mappings()
-    return {str(row[key]): dict(row) for row in found}
-
-
-def _kept(table: _Table, new: Rows, old: Rows) -> Rows:
+def _kept(cache: _Cache, new: Rows) -> Rows:
     """What was found, with the version that a component had first of all."""
-    if table is not FirmwareComponent:
+    if cache.key.name != "component":
         return new
     return {
         name: {
             **values,
-            "initial_version": old.get(name, {}).get("initial_version")
+            "initial_version": cache.rows.get(name, {}).get("initial_version")
             or values["initial_version"]
             or values["current_version"]
             or "",
@@ -136,29 +153,25 @@ def _kept(table: _Table, new: Rows, old: Rows) -> Rows:
     }
 
 
-def _write(
-    task: Task,
-    session: Session,
-    table: _Table,
-    key: str,
-    old: Rows,
-    new: Rows,
-) -> None:
-    node_id, now, column = task.node.id, task.now(), table.__table__.columns[key]
+def _write(task: Task, session: Session, cache: _Cache, new: Rows) -> None:
+    old, node_id, now = cache.rows, task.node.id, task.now()
     gone = [name for name in old if name not in new]
     if gone:
-        session.execute(delete(table).where(table.node_id == node_id, column.in_(gone)))
+        which = cache.table.c.node_id == node_id
+        session.execute(delete(cache.table).where(which, cache.key.in_(gone)))
     added = [
         {"node_id": node_id, "created_at": now, **values}
         for name, values in new.items()
         if name not in old
     ]
     if added:
-        session.execute(insert(cast(Table, table.__table__)), added)
-    changed = [
-        {"node_id": node_id, "updated_at": now, **values}
-        for name, values in new.items()
-        if name in old and old[name] != values
-    ]
-    if changed:
-        session.execute(update(table), changed)
+        session.execute(_insert(cache.table), added)
+    for name, values in new.items():
+        if name in old and old[name] != values:
+            which = {"node_id": node_id, cache.key.name: name}
+            prepared.write(session, cache.table, which, {**values, "updated_at": now})
+
+
+@lru_cache
+def _insert(table: Table) -> Insert:
+    return insert(table)

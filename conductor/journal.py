@@ -31,6 +31,8 @@ class Journal(HeldNode):
         self.operation = operation
         # The operation's steps; None: to be read. Nobody else writes them while we hold the node.
         self._journal = journal
+        # Whether nobody has been at it before: it was begun with this.
+        self.is_new = journal is not None
 
     @property
     def ending(self) -> bool:

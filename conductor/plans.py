@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from conductor import priorities, stepplan
 from conductor.deployplan import plan_deploy
 from conductor.stepplan import USER
-from conductor.wish import Wish, own, validate_boot
+from conductor.wish import Wish, own, switching, validate_boot
 from drophammer import inspection_rules, operations, states
 from drophammer.errors import Invalid
 from drophammer.model import Operation
@@ -82,7 +82,7 @@ def plan_delete(wish: Wish) -> list[StepSpec]:
         steps = _automated(dataclasses.replace(wish, node=driver.node, driver=driver))
     except Invalid as error:
         steps = [_refusal(error.message)]
-    return [own("tear_down_instance"), own("begin_cleaning"), *steps]
+    return [switching("tear_down_instance", "off"), own("begin_cleaning"), *steps]
 
 
 def plan_adopt(wish: Wish) -> list[StepSpec]:
@@ -142,7 +142,8 @@ def left_instance(session: Session, operation_id: int) -> bool:
 def plan_power(wish: Wish) -> list[StepSpec]:
     """Reach a power state."""
     wish.driver.power.validate(wish.node)
-    return [own("change_power")]
+    wanted = "on" if wish.request["target"] == states.POWER_ON else "off"
+    return [switching("change_power", wanted)]
 
 
 def _automated(wish: Wish) -> list[StepSpec]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from conductor import configdrive, rescuing
 from conductor.begin import Check, begin, once
@@ -30,6 +30,7 @@ from drophammer.errors import (
 )
 from drophammer.model import Node, Operation
 
+_STATE = select(Node.__table__.c.provision_state).where(Node.__table__.c.id == bindparam("of"))
 _POWER_TARGETS = (
     "power on",
     "power off",
@@ -149,12 +150,13 @@ class Service(NodeCalls):
     def _just_manage(self, node_id: int) -> bool:
         """``manage`` needs no work but from enroll; it then keeps the old last_error."""
         store = self._box.store
-        with store.read() as session:
-            query = select(Node.provision_state).where(Node.id == node_id)
-            state = session.scalars(query).one_or_none()
-            if state is None:
-                raise NotFound("The node could not be found; it has been deleted meanwhile.")
-            if not states.verb_allowed("manage", state):
+        with store.ask() as connection:
+            found = connection.execute(_STATE, {"of": node_id}).scalar_one_or_none()
+        if found is None:
+            raise NotFound("The node could not be found; it has been deleted meanwhile.")
+        state = str(found)
+        if not states.verb_allowed("manage", state):
+            with store.read() as session:
                 # Said whoever holds it.
                 self._may(session.get_one(Node, node_id), "manage")
         if not states.is_resting(states.next_state(state, "manage")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,10 @@ from drophammer.operations import StepSpec
 
 if TYPE_CHECKING:
     from conductor.drivers.registry import Driver
+
+
+MEANT = "{}_meant"
+"""In a step's cursor: it began in order to bring the machine "on" or "off"."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,15 @@ class Wish:
 def own(step: str, **args: Any) -> StepSpec:
     """A step of the conductor's own."""
     return StepSpec("conductor", step, source="conductor", args=args)
+
+
+def switching(step: str, wanted: str) -> StepSpec:
+    """A step of the conductor's own that may begin with switching the machine.
+
+    ``wanted``: "on" or "off". Who takes the step up knows by it that the command may be on
+    its way; journalled with the step, that takes no transaction of its own.
+    """
+    return dataclasses.replace(own(step), cursor={MEANT.format(wanted): True})
 
 
 def validate_boot(node: Node, driver: Driver) -> None:

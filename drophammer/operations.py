@@ -49,7 +49,8 @@ class StepSpec:
     """One step as it is planned.
 
     ``interface`` is a driver interface, or "conductor" for what the service does
-    around the driver's steps. ``source`` is where the step comes from: driver,
+    around the driver's steps. ``cursor`` is what it is noted to have done or meant to do
+    as it begins. ``source`` is where the step comes from: driver,
     agent, template, user. Highest ``priority`` first, 0 only when somebody names the
     step; the conductor's own steps keep their place in the list.
 
@@ -66,6 +67,7 @@ class StepSpec:
     args: dict[str, Any] = field(default_factory=dict)
     abortable: bool = False
     reboot_requested: bool = False
+    cursor: Mapping[str, Any] = field(default_factory=dict)
     argsinfo: Mapping[str, Any] = field(default_factory=dict)
     requires_ramdisk: bool = False
     destroys: str = ""
@@ -97,7 +99,7 @@ class StepSpec:
             "abortable": self.abortable,
             "reboot_requested": self.reboot_requested,
             "state": PENDING,
-            "cursor": {},
+            "cursor": dict(self.cursor),
             "result": {},
             "error": None,
             "started_at": None,

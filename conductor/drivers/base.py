@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from conductor.task import Task
 
 StepFunction = Callable[["Task", Step], Outcome]
+Known = Callable[[], Mapping[str, Mapping[str, Any]]]
+"""What was kept by name when the hardware was read last; it is looked up when it is called."""
 
 
 class Interface:
@@ -224,7 +226,7 @@ class Bios(Interface):
 
     kind = "bios"
 
-    def settings(self, node: Node) -> list[dict[str, Any]]:
+    def settings(self, node: Node, known: Known) -> list[dict[str, Any]]:
         """All settings as the hardware tells them.
 
         Keys: name, value and, where its registry says so, attribute_type,
@@ -239,7 +241,7 @@ class Firmware(Interface):
 
     kind = "firmware"
 
-    def components(self, node: Node) -> list[dict[str, Any]]:
+    def components(self, node: Node, known: Known) -> list[dict[str, Any]]:
         """All parts that have firmware of their own.
 
         Keys: component, current_version, vendor, model, serial_number and, when a part

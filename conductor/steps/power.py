@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from conductor import announce, caches
 from conductor.outcomes import Again, Done, Outcome
+from conductor.wish import MEANT
 from drophammer import states
 from drophammer.errors import BmcUnreachable, DrophammerError, HardwareError, LeaseLost
 from drophammer.model import Step
@@ -105,8 +106,17 @@ def reach(
 
 
 def was_sent(step: Step, wanted: str) -> bool:
-    """Whether a command to bring the machine to ``wanted`` was sent by now, by whomever."""
+    """Whether a command to bring the machine to ``wanted`` was noted as sent, by whomever."""
     return f"{wanted}_sent" in step.cursor
+
+
+def _may_be_sent(task: Task, step: Step, wanted: str) -> bool:
+    """The same, or somebody who is gone was about to send one."""
+    return was_sent(step, wanted) or (_is_meant(step, wanted) and not task.is_new)
+
+
+def _is_meant(step: Step, wanted: str) -> bool:
+    return MEANT.format(wanted) in step.cursor
 
 
 def _reached(
@@ -120,7 +130,7 @@ def _reached(
     except DrophammerError:
         announce.power(task, _WANTED[wanted], ERROR)
         raise
-    if values and was_sent(step, wanted):
+    if values and _may_be_sent(task, step, wanted):
         announce.power(task, _WANTED[wanted], END)
     return values
 
@@ -135,15 +145,14 @@ def _pursued(
     sent = step.cursor.get(f"{wanted}_sent") if ours else None
     limit = seconds if seconds is not None else task.box.settings.power_timeout
     waited = _seconds_since(task, sent)
-    actual = _ask(task, patient=was_sent(step, wanted) and waited <= limit)
+    actual = _ask(task, patient=_may_be_sent(task, step, wanted) and waited <= limit)
     again = _seconds_since(task, step.cursor.get(f"{wanted}_last")) > RESEND_SECONDS
     if actual != state and (sent is None or again):
         # Noted first: whether a command arrived that was answered by silence, or whose
         # sender died, shows in the power state.
         now = task.now().isoformat()
         marked, sent = sent is not None, sent or now
-        marks = {"sent": sent, "last": now, "by": task.box.holder.uuid}
-        task.note(step, **{f"{wanted}_{name}": value for name, value in marks.items()})
+        _mark(task, step, wanted, {"sent": sent, "last": now, "by": task.box.holder.uuid})
         if not marked:
             announce.power(task, state, START)
         with contextlib.suppress(BmcUnreachable):
@@ -159,6 +168,16 @@ def _pursued(
             "by hand."
         )
     return None
+
+
+def _mark(task: Task, step: Step, wanted: str, marks: dict[str, str]) -> None:
+    """Note a command before it is sent; that a step begins with it was journalled with the step."""
+    told = {f"{wanted}_{name}": value for name, value in marks.items()}
+    if task.is_new and _is_meant(step, wanted) and not was_sent(step, wanted):
+        task.confirm()
+        step.cursor = {**step.cursor, **told}
+    else:
+        task.note(step, **told)
 
 
 def _is(task: Task, wanted: str) -> Callable[[Session], None]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from conductor.drivers.base import Bios, StepFunction
+from conductor.drivers.base import Bios, Known, StepFunction
 from conductor.drivers.fake.acting import Fake, pause
 from conductor.once import once
 from conductor.outcomes import Done, Outcome
@@ -74,9 +74,13 @@ _FACTORY: dict[str, dict[str, Any]] = {
 
 
 class FakeBios(Fake, Bios):
-    def settings(self, node: Node) -> list[dict[str, Any]]:
+    def settings(self, node: Node, known: Known) -> list[dict[str, Any]]:
         self.strike(node)
-        return self._settings(node)
+        stored = known()
+        return [
+            {"name": name, **told, "value": stored.get(name, told)["value"]}
+            for name, told in _FACTORY.items()
+        ]
 
     def steps(self, node: Node, purpose: str) -> list[StepSpec]:
         return [
@@ -113,18 +117,10 @@ class FakeBios(Fake, Bios):
         )
 
     def _values(self, node: Node) -> dict[str, str]:
-        return {one["name"]: one["value"] for one in self._settings(node)}
-
-    def _settings(self, node: Node) -> list[dict[str, Any]]:
-        with self.box.store.read() as session:
-            query = select(BiosSetting.name, BiosSetting.value).where(
-                BiosSetting.node_id == node.id
-            )
-            stored = {row.name: row.value for row in session.execute(query)}
-        return [
-            {"name": name, **told, "value": stored.get(name, told["value"])}
-            for name, told in _FACTORY.items()
-        ]
+        query = select(BiosSetting.name, BiosSetting.value).where(BiosSetting.node_id == node.id)
+        with self.box.store.ask() as connection:
+            stored = {row.name: row.value for row in connection.execute(query)}
+        return {name: stored.get(name, told["value"]) for name, told in _FACTORY.items()}
 
 
 def _write(task: Task, values: Mapping[str, str]) -> None:

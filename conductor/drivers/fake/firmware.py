@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from conductor.drivers.base import Firmware, StepFunction
+from conductor.drivers.base import Firmware, Known, StepFunction
 from conductor.drivers.fake.acting import Fake, pause
 from conductor.once import once
 from conductor.outcomes import Done, Outcome
@@ -29,31 +29,16 @@ _ARGUMENTS = {
 }
 _MODELS = {"bios": "Fake BIOS", "bmc": "Fake BMC", "nic:NIC1": "Fake NIC"}
 _FACTORY_VERSION = "1.0.0"
+_NEW = {"current_version": _FACTORY_VERSION, "last_version_flashed": None}
 _VERSION = re.compile(r"\d+(\.\d+)+|\d+")
 
 
 class FakeFirmware(Fake, Firmware):
-    def components(self, node: Node) -> list[dict[str, Any]]:
+    def components(self, node: Node, known: Known) -> list[dict[str, Any]]:
         self.strike(node)
-        with self.box.store.read() as session:
-            query = select(
-                FirmwareComponent.component,
-                FirmwareComponent.current_version,
-                FirmwareComponent.last_version_flashed,
-            ).where(FirmwareComponent.node_id == node.id)
-            stored = {row.component: row for row in session.execute(query)}
+        stored = known()
         return [
-            {
-                "component": name,
-                "current_version": stored[name].current_version
-                if name in stored
-                else _FACTORY_VERSION,
-                "last_version_flashed": stored[name].last_version_flashed
-                if name in stored
-                else None,
-                **_made(name),
-            }
-            for name in _MODELS
+            {"component": name, **_NEW, **stored.get(name, {}), **_made(name)} for name in _MODELS
         ]
 
     def steps(self, node: Node, purpose: str) -> list[StepSpec]:
@@ -76,8 +61,12 @@ class FakeFirmware(Fake, Firmware):
         return outcome
 
     def _has(self, node: Node, versions: Mapping[str, str]) -> bool:
-        told = {one["component"]: one["last_version_flashed"] for one in self.components(node)}
-        return all(told[name] == version for name, version in versions.items())
+        query = select(FirmwareComponent.component, FirmwareComponent.last_version_flashed).where(
+            FirmwareComponent.node_id == node.id
+        )
+        with self.box.store.ask() as connection:
+            flashed = {row.component: row.last_version_flashed for row in connection.execute(query)}
+        return all(flashed.get(name) == version for name, version in versions.items())
 
 
 def _write(task: Task, versions: Mapping[str, str]) -> None:

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import event, select, text
+from sqlalchemy import event, select, text, update
 from sqlalchemy.exc import OperationalError
 
 from conductor.begin import begin
+from conductor.drivers.fake.power import FakePower
 from drophammer import boots, events
-from drophammer.errors import NodeLocked, Unavailable
-from drophammer.model import Event, Node
+from drophammer.errors import BmcUnreachable, LeaseLost, NodeLocked, Unavailable
+from drophammer.model import Event, Node, Step
 from drophammer.purposes import GOING_ON
 from tests import databases
 
@@ -72,6 +73,47 @@ def test_a_clean_up_that_is_cut_off_still_leaves_the_machine_off(scene: Any, cap
     node = scene.until_state(node_id, "clean failed")
     assert node.power_state == "power off"
     assert not boots_ramdisk(scene, node_id)
+
+
+class Dazed(FakePower):
+    """Has no answer for a while once it has switched; who told it to is not there to see it."""
+
+    told = silent = 0
+
+    def send(self, node: Node, action: str) -> None:
+        super().send(node, action)
+        type(self).told += 1
+        if self.told == 1:
+            type(self).silent = 2
+            raise LeaseLost("somebody else goes on with it")
+
+    def state(self, node: Node) -> str:
+        if self.silent:
+            type(self).silent -= 1
+            raise BmcUnreachable("no answer")
+        return super().state(node)
+
+
+@pytest.mark.parametrize("meant", [True, False])
+def test_who_takes_up_a_command_that_may_have_been_sent_is_patient_with_its_silence(
+    scene: Any, meant: bool
+) -> None:
+    process = scene.start(retry_seconds=0.05)
+    Dazed.told = Dazed.silent = 0
+    process.box.drivers.types["fake-hardware"].interfaces["power"]["fake"] = Dazed
+    node_id = scene.node("active", power_state="power on")
+    scene.provision(node_id, "deleted")
+    scene.until(node_id, lambda _: Dazed.told == 1, free=False)
+    with scene.store.write() as session:
+        if not meant:  # As if nobody had written down what was to come.
+            session.execute(update(Step).values(cursor={}))
+        session.get_one(Node, node_id).lease_expires = scene.store.clock.now()
+    process.periodic.sweep()
+    node = scene.until(node_id, lambda node: node.operation_id is None)
+    if meant:
+        assert (node.provision_state, node.power_state) == ("available", "power off")
+    else:
+        assert "no answer" in node.last_error
 
 
 def test_a_controller_that_fails_does_not_keep_the_boot_spec(scene: Any) -> None:

@@ -67,20 +67,24 @@ def test_a_stage_costs_few_statements(scene: Any, counted: list[str], committed:
             node_id, lambda n, state=state: n.provision_state == state and n.operation_id is None
         )
         assert len(counted) <= STAGE * STAGES[verb], "\n".join([verb, *counted])
-        # Begun, ended, and of "deleted" also: the machine told to go off, its disks' turn.
-        assert len(committed) <= (4 if verb == "deleted" else 2), verb
+        # Begun, ended, and of "deleted" also: its disks' turn.
+        assert len(committed) <= (3 if verb == "deleted" else 2), verb
 
 
-def test_switching_the_power_costs_few_statements(scene: Any, counted: list[str]) -> None:
+def test_switching_the_power_costs_few_statements(
+    scene: Any, counted: list[str], committed: list[str]
+) -> None:
     scene.start(heartbeat_interval=1000, sweep_interval=1000)
     node_id = scene.node("manageable")
     for target in ("power on", "power off"):
         counted.clear()
+        committed.clear()
         scene.bus.call("conductor", "power", node_id=node_id, target=target)
         scene.until(
             node_id, lambda n, target=target: n.power_state == target and n.operation_id is None
         )
         assert len(counted) <= STAGE, "\n".join([target, *counted])
+        assert len(committed) <= 2, target
 
 
 def test_five_hundred_deployments_at_once_take_no_thread_each(scene: Any) -> None:
