@@ -10,6 +10,8 @@ ENGINES ?= postgresql rabbitmq
 CLUSTER ?= /var/lib/drophammer-cluster
 PYTEST := $(BIN)/python -m pytest
 TESTS := tests/chaos tests/contract tests/functional tests/unit
+# What has neither a database nor a bus is the same on all engines.
+ENGINELESS := agent ipmi lab netboot/importing
 
 # Modules and tests are kept as compiled. Each of the workers, and each service that a test
 # starts, would compile all of them.
@@ -62,7 +64,8 @@ test: check ## everything: the inner loop with what is slow, packaging, booted m
 suite: ## the functional tests on ENGINES="postgresql rabbitmq" or "mariadb rabbitmq"
 	@bin/setup cluster
 	$(BIN)/python -m cluster with $(ENGINES) -- \
-		$(PYTEST) -q -n 2 --dist loadfile -m "not slow" tests/functional
+		$(PYTEST) -q -n 2 --dist loadfile -m "not slow" \
+		$(ENGINELESS:%=--ignore tests/functional/%) tests/functional
 
 integration: ## engines that are killed, stopped, cut off and full; two versions beside each other
 	@bin/setup cluster
