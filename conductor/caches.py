@@ -50,10 +50,6 @@ class _Cache:
             found = connection.execute(query).mappings().all()
         return {row[self.key]: dict(row) for row in found}
 
-    def known(self) -> Rows:
-        """The same, for the interface that is asked."""
-        return self.rows
-
 
 def refresh(task: Task, kinds: Iterable[str] = KINDS) -> None:
     """Read again what of ``kinds`` the node's interfaces can tell, and write what is different."""
@@ -101,10 +97,10 @@ def _read(task: Task, kind: str) -> Iterator[tuple[_Cache, Rows]]:
         interface = task.driver.interface(kind)
         if isinstance(interface, Bios):
             cache = _Cache(task, BiosSetting, "name")
-            yield cache, _rows(cache, interface.settings(task.node, cache.known))
+            yield cache, _rows(cache, interface.settings(task.node, lambda: cache.rows))
         elif isinstance(interface, Firmware):
             cache = _Cache(task, FirmwareComponent, "component")
-            yield cache, _rows(cache, interface.components(task.node, cache.known))
+            yield cache, _rows(cache, interface.components(task.node, lambda: cache.rows))
     except Unsupported:
         return
     except (LeaseLost, SQLAlchemyError):
@@ -139,7 +135,7 @@ def _rows(cache: _Cache, found: Iterable[dict[str, Any]]) -> Rows:
 
 def _kept(cache: _Cache, new: Rows) -> Rows:
     """What was found, with the version that a component had first of all."""
-    if cache.key.name != "component":
+    if cache.table is not FirmwareComponent.__table__:
         return new
     return {
         name: {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from embedded.serve import reload
 from tests.functional.netboot.dhcp.conftest import US, machine, net
 from tests.patience import PATIENCE, until
 
@@ -110,3 +112,20 @@ def test_other_subnets_are_taken_over_and_what_cannot_be_used_leaves_all_as_it_w
     rack.reload("the configuration was read again")
     assert rack.told("")
     assert address(asker) >= 95
+
+
+def test_a_reload_that_fails_in_any_way_ends_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Breaks:
+        """Stands for the service, with a fault that nobody has thought of."""
+
+        def reload(self, configuration: object) -> None:
+            raise RuntimeError("that was not to be")
+
+    config = tmp_path / "drophammer.conf"
+    config.write_text("")
+    told = argparse.Namespace(config_file=[config], state_dir=tmp_path)
+    reload(Breaks(), told)  # type: ignore[arg-type]
+    assert "the configuration could not be read again" in caplog.text
+    assert "that was not to be" in caplog.text
