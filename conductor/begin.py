@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from conductor import entries, report
 from conductor.drivers.registry import Driver
+from conductor.goodend import good_end
 from conductor.plans import FLOWS
 from conductor.task import Task
 from conductor.toolbox import Toolbox
@@ -39,7 +40,11 @@ _POWER_UNDER_WAY = (
         Operation.id == Node.operation_id,
         Operation.flow == "power",
         Operation.finished_at.is_(None),
-        or_(Node.lease_purpose == Operation.verb, Node.lease_purpose.in_(purposes.TAKING_UP)),
+        or_(
+            Node.lease_purpose == Operation.verb,
+            # Not IN, which is written anew each time.
+            *(Node.lease_purpose == purpose for purpose in purposes.TAKING_UP),
+        ),
     )
     .correlate(Node)
     .exists()
@@ -57,7 +62,7 @@ def begin(
     check: Check,
     unsure: Callable[[Task], None] = lambda task: None,
 ) -> Task:
-    """Take the node and start an operation on it.
+    """Take the node and start an operation on it; one that has nothing to do has ended then.
 
     ``check(node)`` raises when the node may not start this, and returns columns to
     be written with the start. It sees the node under the lease, as the plan does.
@@ -72,7 +77,6 @@ def begin(
         # Only now: who has the node's row waits no more, and whoever asked looks at it next.
         now = store.clock.now()
         asking.check(now)
-        session.expunge(node)  # Only what is written by name is written.
         change: dict[str, Any] = check(node)
         for name, value in change.items():
             setattr(node, name, value)
@@ -103,8 +107,12 @@ def begin(
         task = Task(box, lease, node, operation, journal)
         change |= {"operation_id": operation.id, "last_error": None}
         task.write_start(session, event, change, target=kind.target)
+        # What has nothing to do need not be taken up by anybody.
+        arrive = None if steps else task.write_end(session, good_end(task))
     if event is not None:
         task.log(event)
+    if arrive is not None:
+        arrive()
     return task
 
 
@@ -126,7 +134,7 @@ def _committed(
         try:
             task.confirm()
         except LeaseLost:
-            stands = False
+            stands = task.step() is None and _exists(task)
         except SQLAlchemyError:
             stands = False
             unsure(task)
@@ -135,6 +143,12 @@ def _committed(
         if not stands:
             raise
         LOG.warning("node %s: the answer to a COMMIT was lost; it stands", task.node.uuid)
+
+
+def _exists(task: Task) -> bool:
+    """Whether an operation was written that ended as it began, and holds the node no more."""
+    with task.box.store.read() as session:
+        return operations.exists(session, task.operation.uuid)
 
 
 @contextmanager

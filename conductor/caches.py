@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Insert, Table, delete, insert, select
+from sqlalchemy import Select, Table, bindparam, delete, select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from conductor.drivers.base import Bios, Firmware
-from drophammer import prepared
+from drophammer import direct, prepared
 from drophammer.errors import DrophammerError, LeaseLost, Unsupported
 from drophammer.model import BiosSetting, FirmwareComponent
 from drophammer.text import readable
@@ -45,10 +45,9 @@ class _Cache:
 
     @cached_property
     def rows(self) -> Rows:
-        query = select(*self.columns).where(self.table.c.node_id == self._task.node.id)
         with self._task.box.store.ask() as connection:
-            found = connection.execute(query).mappings().all()
-        return {row[self.key]: dict(row) for row in found}
+            found = direct.rows(connection, _of_node(self.table), {"of": self._task.node.id})
+        return {row[self.key.name]: row for row in found}
 
 
 def refresh(task: Task, kinds: Iterable[str] = KINDS) -> None:
@@ -160,8 +159,7 @@ def _write(task: Task, session: Session, cache: _Cache, new: Rows) -> None:
         for name, values in new.items()
         if name not in old
     ]
-    if added:
-        session.execute(_insert(cache.table), added)
+    direct.insert_all(session, cache.table, added)
     for name, values in new.items():
         if name in old and old[name] != values:
             which = {"node_id": node_id, cache.key.name: name}
@@ -169,5 +167,5 @@ def _write(task: Task, session: Session, cache: _Cache, new: Rows) -> None:
 
 
 @lru_cache
-def _insert(table: Table) -> Insert:
-    return insert(table)
+def _of_node(table: Table) -> Select[Any]:
+    return select(*_columns(table)).where(table.c.node_id == bindparam("of"))

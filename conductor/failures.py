@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from conductor import report, rescuing, undeploy
 from conductor.plans import BESIDE
-from conductor.task import Task
+from conductor.task import Ending, Task
 from drophammer import masking, operations, states
 from drophammer.errors import DrophammerError, LeaseLost
 from drophammer.model import Step
@@ -106,7 +106,8 @@ def end(task: Task, *, hands_off: bool = False) -> None:
     clean = not _went_wrong(step)
     told = report.outcome(task, arrived, values, clean=clean, aborted=aborted)
     ended = operations.ABORTED if aborted else operations.FAILED
-    task.end([event] if event else [], ended, values, readable(f"{operation.error} {told}"))
+    error = readable(f"{operation.error} {told}")
+    task.end(Ending([event] if event else [], ended, values, error))
 
 
 def _begin_end(

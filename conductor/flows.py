@@ -9,16 +9,16 @@ before is in its cursor.
 
 from __future__ import annotations
 
-import functools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from conductor import caches, failures, guard, report, rescuing
+from conductor import caches, failures, guard, report
 from conductor.drivers.base import StepFunction
+from conductor.goodend import good_end
 from conductor.outcomes import Again, Hold, Outcome, Wait
-from conductor.plans import FLOWS, left_instance
+from conductor.plans import left_instance
 from conductor.report import step_name
 from conductor.stepplan import RESERVED, TEMPLATE, USER
 from conductor.steps import (
@@ -28,7 +28,7 @@ from conductor.steps import (
     agent_step,
     runs_on_agent,
 )
-from conductor.task import Ended, Task, values_of
+from conductor.task import Ended, Task
 from conductor.wish import own
 from conductor.workers import RETRY_SECONDS, Workers
 from drophammer import operations, outage, states, trace
@@ -41,7 +41,6 @@ from drophammer.errors import (
     Unsupported,
 )
 from drophammer.model import Step
-from drophammer.text import readable
 
 LOG = logging.getLogger(__name__)
 
@@ -53,11 +52,13 @@ class Runner:
         self._workers = workers
 
     def start(self, task: Task) -> None:
-        """Work on a task whose node has just been taken.
+        """Work on a task whose node has just been taken, if there is anything to be done.
 
         Without a thread for it the node is given back: the work is in the journal, and the
         next sweep, of whichever conductor, goes on with it.
         """
+        if task.over:
+            return
         try:
             self._workers.submit(self.run, task)
         except Unavailable as error:
@@ -127,7 +128,7 @@ class Runner:
             return False
         step = task.step()
         if step is None:
-            _finish(task)
+            task.end(good_end(task))
             return False
         if task.operation.abort_requested and _may_end_at(step):
             return _abort(task, step)
@@ -168,7 +169,7 @@ class Runner:
         ended = [(step, outcome), *_at_once(task, step)]
         if task.advance(ended):
             return True
-        _finish(task, ended)
+        task.end(good_end(task, ended))
         return False
 
 
@@ -217,22 +218,3 @@ def function_of(task: Task, step: Step) -> StepFunction:
 def _may_end_at(step: Step) -> bool:
     """Whether work may be broken off here: between steps, or in one that stands it."""
     return step.state == operations.PENDING or step.abortable or step.interface == "conductor"
-
-
-def _finish(task: Task, ended: Sequence[Ended] = ()) -> None:
-    flow = FLOWS[task.operation.flow]
-    events = task.events(ended)
-    state = functools.reduce(states.next_state, events, task.node.provision_state)
-    if state == states.CLEANING and task.node.retired:
-        events.append("manage")
-    elif flow.done is not None:
-        events.append(flow.done)
-    values = values_of(ended)
-    if flow.history == "rescue":
-        values |= rescuing.without_password(task.node)
-    error = task.operation.error
-    if error is not None:
-        arrived = functools.reduce(states.next_state, events, task.node.provision_state)
-        told = report.outcome(task, arrived, values, aborted=True)
-        error = readable(f"{error} {told}")
-    task.end(events, operations.ABORTED if error else operations.DONE, values, error, ended)

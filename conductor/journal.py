@@ -39,6 +39,11 @@ class Journal(HeldNode):
         """Whether its steps are over, badly, and only the end is still to come."""
         return self.operation.state in operations.ENDING
 
+    @property
+    def over(self) -> bool:
+        """Whether it has ended, and the node was given back."""
+        return self.operation.state not in operations.UNFINISHED
+
     def step(self) -> Step | None:
         """The step that is due; of an operation that is ending, the one it ended at."""
         return self._at(self.operation.position)

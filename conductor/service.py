@@ -22,7 +22,7 @@ from conductor.task import Task, tell_transition
 from conductor.toolbox import Toolbox
 from conductor.transitions import transition
 from conductor.workers import Workers
-from drophammer import purposes, states
+from drophammer import direct, purposes, states
 from drophammer.errors import (
     Conflict,
     Invalid,
@@ -151,10 +151,10 @@ class Service(NodeCalls):
         """``manage`` needs no work but from enroll; it then keeps the old last_error."""
         store = self._box.store
         with store.ask() as connection:
-            found = connection.execute(_STATE, {"of": node_id}).scalar_one_or_none()
-        if found is None:
+            found = direct.rows(connection, _STATE, {"of": node_id})
+        if not found:
             raise NotFound("The node could not be found; it has been deleted meanwhile.")
-        state = str(found)
+        state = str(found[0]["provision_state"])
         if not states.verb_allowed("manage", state):
             with store.read() as session:
                 # Said whoever holds it.
@@ -165,7 +165,6 @@ class Service(NodeCalls):
             lease, node = store.reserve_node(session, node_id, self._box.holder, "manage")
             self._may(node, "manage")
             change = transition(node, "manage", store.clock.now())
-            session.expunge(node)
             task = Task(self._box, lease, node, Operation())
             tell_transition(task, session, "manage", change["provision_state"])
             store.release(session, lease, {**change, "target_provision_state": None})

@@ -196,7 +196,6 @@ class Sweeps:
                 node.deadline = None
                 return
             lease, node = store.reserve_node(session, node_id, self._box.holder, purposes.DEADLINE)
-            session.expunge(node)
             event = "fail" if states.has_event(node.provision_state, "fail") else "abort"
             change = transition(node, event, store.clock.now())
             text = _NO_OPERATION.format(state=node.provision_state)

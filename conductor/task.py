@@ -8,7 +8,7 @@ the node is given back, the release of the lease.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,20 @@ class Move:
 
     event: str
     values: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How an operation ends: as ``state``, along ``events``, with ``values`` for the node.
+
+    ``last`` are the steps that were done last, if that is not journalled yet.
+    """
+
+    events: Sequence[str]
+    state: str
+    values: dict[str, Any]
+    error: str | None = None
+    last: Sequence[Ended] = ()
 
 
 class Task(Journal):
@@ -241,65 +255,62 @@ class Task(Journal):
             metrics.step_ended(step, operations.FAILED, now)
             step.state, step.error, step.finished_at = operations.FAILED, error, now
 
-    def end(
-        self,
-        events: Sequence[str],
-        state: str,
-        values: dict[str, Any],
-        error: str | None,
-        last: Sequence[Ended] = (),
-    ) -> None:
-        """Finish the operation as ``state``, fire ``events`` and give the node back, in one go.
-
-        ``last`` are the steps that were done last, if that is not journalled yet.
-        """
-        now = self.now()
+    def end(self, how: Ending) -> None:
+        """Finish the operation and give the node back, in one transaction."""
         with self.box.store.write() as session:
-            change: dict[str, Any] = {
-                "operation_id": None,
-                "deadline": None,
-                "clean_step": {},
-                "deploy_step": {},
-                "service_step": {},
-                **values,
-            }
-            moves = self._moves(session, events, change)
-            change |= _merged(moves)
-            state_after = change.get("provision_state", self.node.provision_state)
-            told = report.account(self.operation, state_after, now)
-            if error is not None:
-                change["last_error"] = error
-                self.tell(session, "error", error, told)
-            # First, as everywhere: two that take rows in different orders wait for each other.
-            self.box.store.release(session, self.lease, {**change, "updated_at": now})
-            if last:
-                operations.set_steps(session, self._journalled(session, last, now))
-            operations.set_values(
-                session,
-                self.operation.id,
-                {
-                    "state": state,
-                    "error": error,
-                    "position": self.operation.position + len(last),
-                    "updated_at": now,
-                    "finished_at": now,
-                    **dict.fromkeys(operations.PROGRESS),
-                },
-            )
-            text = error or report.success(told)
-            target = change.get("target_provision_state", self.node.target_provision_state)
-            entries.add(
-                session,
-                self.box,
-                self.node,
-                self.operation,
-                told,
-                text,
-                target=target,
-                error=error is not None,
-            )
-        self.operation.state = state
-        self._arrived(change, moves, last, now)
+            arrive = self.write_end(session, how)
+        arrive()
+
+    def write_end(self, session: Session, how: Ending) -> Callable[[], None]:
+        """The same in the caller's transaction. What is returned is called after it."""
+        now = self.now()
+        change: dict[str, Any] = {
+            "operation_id": None,
+            "deadline": None,
+            "clean_step": {},
+            "deploy_step": {},
+            "service_step": {},
+            **how.values,
+        }
+        moves = self._moves(session, how.events, change)
+        change |= _merged(moves)
+        state_after = change.get("provision_state", self.node.provision_state)
+        told = report.account(self.operation, state_after, now)
+        if how.error is not None:
+            change["last_error"] = how.error
+            self.tell(session, "error", how.error, told)
+        # First, as everywhere: two that take rows in different orders wait for each other.
+        self.box.store.release(session, self.lease, {**change, "updated_at": now})
+        if how.last:
+            operations.set_steps(session, self._journalled(session, how.last, now))
+        operations.set_values(
+            session,
+            self.operation.id,
+            {
+                "state": how.state,
+                "error": how.error,
+                "position": self.operation.position + len(how.last),
+                "updated_at": now,
+                "finished_at": now,
+                **dict.fromkeys(operations.PROGRESS),
+            },
+        )
+        entries.add(
+            session,
+            self.box,
+            self.node,
+            self.operation,
+            told,
+            how.error or report.success(told),
+            target=change.get("target_provision_state", self.node.target_provision_state),
+            error=how.error is not None,
+        )
+
+        def arrive() -> None:
+            self.operation.state = how.state
+            self._arrived(change, moves, how.last, now)
+
+        return arrive
 
     # Details
 

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from drophammer.bus_answer import Request, answer
 from drophammer.bus_letter import ALIVE, ANSWER, CALL, CAST, Letter, Refused, unpack
 from drophammer.bus_line import VERSION
-from drophammer.bus_threads import oslo_messaging
+from drophammer.bus_threads import oslo_messaging, take_while_reading
 from drophammer.clock import Clock
 
 LOG = logging.getLogger(__name__)
@@ -142,7 +142,10 @@ class _Window:
 
 
 class OsloServed:
-    """A desk's server. It is started in the background: the broker may be away for long."""
+    """A desk's server. It is started in the background: the broker may be away for long.
+
+    Without ``threads`` of its own for them, a desk takes letters in the one that reads them.
+    """
 
     def __init__(self, transport: Any, target: Any, desk: Desk, threads: int) -> None:
         self._transport = transport
@@ -182,6 +185,8 @@ class OsloServed:
             [_Window(self._desk)],
             access_policy=oslo_messaging.DefaultRPCAccessPolicy,
         )
+        if not self._threads:
+            take_while_reading(server)
         server.start(override_pool_size=self._threads)
         with self._lock:
             self._server = server

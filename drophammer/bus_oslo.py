@@ -203,7 +203,7 @@ class _Replies:
         with self._lock:
             if self._served is None:
                 desk = self._bus.reply_desk(self._topic, self._tell)
-                self._served = self._bus.open(target(self._topic, "all"), desk, 1)
+                self._served = self._bus.open(target(self._topic, "all"), desk, 0)
         if not self._served.ready(BEGIN_SECONDS):
             raise Unavailable(
                 "The message bus cannot be reached, so nothing was begun; try again in a moment."

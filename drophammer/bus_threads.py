@@ -7,6 +7,7 @@ it imports it from here. The standard library is not patched.
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 # futurist, below oslo.messaging, loads eventlet wherever it is installed. Loaded, it warns at
 # every fork of the process for as long as that lives, and takes 18 MB.
@@ -16,6 +17,7 @@ from oslo_service import backend  # noqa: E402
 
 backend.init_backend(backend.BackendType.THREADING)
 
+import futurist  # noqa: E402
 import oslo_messaging  # noqa: E402
 from oslo_messaging import opts  # noqa: E402
 from oslo_messaging._drivers import amqpdriver  # noqa: E402
@@ -40,4 +42,13 @@ class Listener(amqpdriver.RpcAMQPListener):  # type: ignore[misc]
 
 amqpdriver.RpcAMQPListener = Listener
 
-__all__ = ["oslo_messaging", "opts"]
+
+def take_while_reading(server: Any) -> None:
+    """Let the thread that reads messages also take them: for what is done at once.
+
+    To hand a message on to another thread costs as much CPU as to look into it.
+    """
+    server._executor_cls = lambda max_workers: futurist.SynchronousExecutor()
+
+
+__all__ = ["opts", "oslo_messaging", "take_while_reading"]

@@ -42,8 +42,9 @@ POOL_SIZE, POOL_OVERFLOW = 16, 112
 POOL_SECONDS = 5
 # On sqlite threads keep connections besides, as many as there are threads of the API.
 KEPT = 32
-# A connection that was used just now is taken to stand.
+# A connection that was used just now is taken to stand; when that was, is in its record.
 FRESH_SECONDS = 1.0
+USED = "used"
 COLLATION = "utf8mb4_nopad_bin"
 
 _KINDS = {"sqlite": "sqlite", "postgresql": "postgresql", "mysql": "mariadb", "mariadb": "mariadb"}
@@ -111,11 +112,11 @@ def _look_before_use(made: Engine, hurried: Callable[[Any], AbstractContextManag
 
     @event.listens_for(made, "checkin")
     def used(connection: Any, record: Any) -> None:
-        record.info["used"] = time.monotonic()
+        record.info[USED] = time.monotonic()
 
     @event.listens_for(made, "checkout")
     def look(connection: Any, record: Any, proxy: object) -> None:
-        if time.monotonic() - record.info.get("used", time.monotonic()) < FRESH_SECONDS:
+        if time.monotonic() - record.info.get(USED, time.monotonic()) < FRESH_SECONDS:
             return
         try:
             with hurried(connection):

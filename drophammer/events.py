@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, event, insert, select
+from sqlalchemy import delete, event, select
 from sqlalchemy.orm import Session
 
+from drophammer import direct
 from drophammer.model import Event, Node
 from drophammer.store import Reader
 from drophammer.text import readable
@@ -18,7 +19,6 @@ _TOLD = "events to be written"
 _WRITTEN = "events were written"
 # Not the class: statements on it go through the ORM, which is twice as slow.
 _EVENTS: Any = Event.__table__
-_INSERT = insert(_EVENTS)
 _watchers: set[Callable[[], None]] = set()
 
 
@@ -45,7 +45,7 @@ def record(
 def _write(session: Session) -> None:
     told = session.info.pop(_TOLD, None)
     if told:
-        session.execute(_INSERT, told)
+        direct.insert_all(session, _EVENTS, told)
         session.info[_WRITTEN] = True
 
 

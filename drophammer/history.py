@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.event import listens_for
 from sqlalchemy.orm import Session
 
+from drophammer import direct
 from drophammer.model import HistoryEntry, new_uuid
 from drophammer.rows import Rows
 from drophammer.text import readable
@@ -65,7 +66,7 @@ def record(
 @listens_for(Session, "before_commit")
 def _write(session: Session) -> None:
     if added := session.info.pop(_ADDED, None):
-        session.execute(insert(_HISTORY), added)
+        direct.insert_all(session, _HISTORY, added)
 
 
 def too_long(session: Session, kept: int, limit: int) -> list[int]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import Select, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from drophammer import prepared
+from drophammer import direct, prepared
 from drophammer.errors import NotFound
 from drophammer.model import Operation, Step, new_uuid
 
@@ -27,7 +28,6 @@ UNFINISHED = (RUNNING, WAITING, *ENDING)
 _PROGRESS_OF_STEP = ("state", "cursor", "result", "error", "started_at", "finished_at")
 # Not the classes: statements on them go through the ORM, which is twice as slow.
 _STEPS: Any = Step.__table__
-_INSERT_STEPS = insert(_STEPS)
 _SET_STEPS = (
     update(_STEPS)
     .where(_STEPS.c.operation_id == bindparam("of"), _STEPS.c.position == bindparam("at"))
@@ -137,12 +137,13 @@ def create(
         "updated_at": None,
         "finished_at": None,
     }
-    operation_id = session.execute(_INSERT_OPERATION, row).scalar_one()
+    [told] = direct.rows(session, _INSERT_OPERATION, row)
+    operation_id = told["id"]
     operation = Operation(id=operation_id, **row)
     journal = [spec.row(operation_id, position) for position, spec in enumerate(steps)]
     if journal:
         journal[0] |= {"state": RUNNING, "started_at": now}
-        session.execute(_INSERT_STEPS, journal)
+        direct.insert_all(session, _STEPS, journal)
     return operation, [Step(**row) for row in journal]
 
 
@@ -183,7 +184,7 @@ def replan(session: Session, operation_id: int, position: int, specs: Sequence[S
     session.execute(delete(Step).where(Step.operation_id == operation_id, Step.position > position))
     if specs:
         rows = [spec.row(operation_id, position + 1 + n) for n, spec in enumerate(specs)]
-        session.execute(_INSERT_STEPS, rows)
+        direct.insert_all(session, _STEPS, rows)
 
 
 def set_values(session: Session, operation_id: int, values: dict[str, Any]) -> None:
@@ -204,13 +205,11 @@ def set_step(session: Session, step: Step, values: dict[str, Any]) -> None:
 
 
 def set_steps(session: Session, changes: Sequence[tuple[Step, Mapping[str, Any]]]) -> None:
-    """Write columns of several steps of one operation, in one statement."""
-    rows = [
-        {name: changed.get(name, getattr(step, name)) for name in _PROGRESS_OF_STEP}
-        | {"of": step.operation_id, "at": step.position}
-        for step, changed in changes
-    ]
-    session.execute(_SET_STEPS, rows)
+    """Write columns of several steps of one operation."""
+    for step, changed in changes:
+        values = {name: changed.get(name, getattr(step, name)) for name in _PROGRESS_OF_STEP}
+        values |= {"of": step.operation_id, "at": step.position}
+        direct.changed(session, _SET_STEPS, values)
 
 
 def request_abort(session: Session, operation_id: int, request: dict[str, Any]) -> None:
@@ -245,14 +244,19 @@ def give_up(session: Session, operation_id: int, text: str, now: datetime.dateti
     set_values(session, operation_id, {"state": ABORTED, "error": text, "finished_at": now})
 
 
-_COUNT_UNFINISHED = select(func.count()).where(
-    Operation.flow.in_(bindparam("flows", expanding=True)),
-    Operation.state.in_(UNFINISHED),
-    Operation.node_id != bindparam("besides"),
-)
+@lru_cache(maxsize=16)
+def _count_unfinished(flows: tuple[str, ...]) -> Select[int]:
+    # Not IN, which is written anew each time.
+    columns = _OPERATIONS.c
+    return select(func.count().label("unfinished")).where(
+        or_(*(columns.flow == flow for flow in flows)),
+        or_(*(columns.state == state for state in UNFINISHED)),
+        columns.node_id != bindparam("besides"),
+    )
 
 
 def count_unfinished(session: Session, flows: Sequence[str], *, besides: int) -> int:
     """How many operations of some flows are under way on nodes ``besides`` one."""
-    told = {"flows": list(flows), "besides": besides}
-    return session.execute(_COUNT_UNFINISHED, told).scalar_one()
+    query = _count_unfinished(tuple(flows))
+    [told] = direct.rows(session, query, {"besides": besides})
+    return int(told["unfinished"])

@@ -11,8 +11,18 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, Update, select
+from sqlalchemy import (
+    ClauseElement,
+    Column,
+    ColumnElement,
+    CursorResult,
+    Update,
+    bindparam,
+    select,
+)
 from sqlalchemy.orm import Session
+
+from drophammer import direct
 
 _PLAIN = {"synchronize_session": False}
 
@@ -24,32 +34,31 @@ def changed(session: Session, statement: Update) -> bool:
 
 
 def update_one(
-    session: Session,
-    statement: Update,
-    which: ColumnElement[bool],
-    wanted: Any,
-    told: Mapping[str, Any],
-) -> Any | None:
-    """Run an UPDATE of at most one row and return ``wanted`` of it: a column, or the entity.
+    session: Session, statement: Update, wanted: Sequence[Column[Any]], told: Mapping[str, Any]
+) -> direct.Row | None:
+    """Run an UPDATE of at most one row of a table and return the ``wanted`` columns of it.
 
-    ``which`` finds that row afterwards; ``told`` are the values of both statements' parameters.
-    None when there was no row for the statement.
+    The first of them finds that row: it is compared with the parameter ``its_row``. ``told``
+    are the values of all parameters. None when there was no row for the statement.
     """
-    if not session.get_bind().dialect.update_returning:
-        done = session.execute(statement, told, execution_options=_PLAIN)
-        if not cast(CursorResult[Any], done).rowcount:
-            return None
-        query = select(wanted).where(which)
-        found = session.execute(query, told, execution_options={"populate_existing": True})
-        return found.scalar_one()
-    return session.execute(
-        _returning(statement, wanted), told, execution_options={**_PLAIN, "populate_existing": True}
-    ).scalar_one_or_none()
+    columns = tuple(wanted)
+    if session.get_bind().dialect.update_returning:
+        found = direct.rows(session, _returning(statement, columns), told)
+    elif direct.changed(session, statement, told):
+        found = direct.rows(session, _reading(columns), {"its_row": told["its_row"]})
+    else:
+        return None
+    return found[0] if found else None
 
 
 @lru_cache(maxsize=32)
-def _returning(statement: Update, wanted: Any) -> Any:
-    return statement.returning(wanted)
+def _returning(statement: Update, columns: tuple[Column[Any], ...]) -> ClauseElement:
+    return statement.returning(*columns)
+
+
+@lru_cache(maxsize=32)
+def _reading(columns: tuple[Column[Any], ...]) -> ClauseElement:
+    return select(*columns).where(columns[0] == bindparam("its_row"))
 
 
 def update_some(

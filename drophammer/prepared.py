@@ -12,6 +12,8 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, SQLColumnExpression, Table, Update, bindparam, update
 from sqlalchemy.orm import Session
 
+from drophammer import direct
+
 
 def write(
     session: Session, table: Table, which: Mapping[str, Any], values: Mapping[str, Any]
@@ -24,10 +26,11 @@ def write(
     made = {name: value for name, value in values.items() if isinstance(value, SQLColumnExpression)}
     plain = tuple(name for name in values if name not in made)
     statement = _update(table, tuple(which), plain)
-    if made:
-        statement = statement.values(**made)
     told |= {f"to_{name}": values[name] for name in plain}
-    return cast(CursorResult[Any], session.connection().execute(statement, told)).rowcount > 0
+    if not made:
+        return direct.changed(session, statement, told) > 0
+    done = session.connection().execute(statement.values(**made), told)
+    return cast(CursorResult[Any], done).rowcount > 0
 
 
 @lru_cache(maxsize=1024)

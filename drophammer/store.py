@@ -14,11 +14,21 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Connection, Update, and_, bindparam, or_, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Update,
+    and_,
+    bindparam,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
-from drophammer import engines, portable, prepared, schema
-from drophammer.asking import Asker
+from drophammer import direct, engines, portable, prepared, schema
+from drophammer.asking import asker
 from drophammer.clock import Clock, DatabaseClock, SystemClock
 from drophammer.errors import LeaseLost, NodeLocked, NotFound
 from drophammer.model import Node
@@ -40,6 +50,8 @@ CLEAN_UP_SECONDS = 300
 _TAKEN = "leases taken"
 # For what is written all the time: statements on the class go through the ORM.
 _NODES: Any = Node.__table__
+_FENCE = (_NODES.c.id, _NODES.c.fence)
+_WHOLE = tuple(_NODES.c)
 
 # What a query that only reads may be run on.
 Reader = Session | Connection
@@ -94,7 +106,7 @@ class Store:
         self.engine = engines.engine(url)
         self.clock: Clock = clock or self._own_clock()
         self._writer = self.engine.execution_options(drophammer_begin="BEGIN IMMEDIATE")
-        self._asker = Asker(self.engine)
+        self._asker = asker(self.engine)
         self._turns = Turns(self.engine)
 
     def _own_clock(self) -> Clock:
@@ -157,8 +169,8 @@ class Store:
         Raises NodeLocked, naming holder and purpose, or NotFound.
         """
         moment = holder.tenure.taken()
-        fence = self._take(session, node_id, holder, purpose, Node.fence)
-        return self._leased(session, node_id, holder, purpose, fence, moment)
+        taken = self._take(session, node_id, holder, purpose, _FENCE)
+        return self._leased(session, node_id, holder, purpose, taken["fence"], moment)
 
     def reserve_node(
         self,
@@ -171,10 +183,13 @@ class Store:
     ) -> tuple[Lease, Node]:
         """The same, and the node as it is now, in one statement.
 
-        A node for which ``takes`` is true is taken from whoever holds it.
+        The node is not in the session: only what is written by name is written. A node for
+        which ``takes`` is true is taken from whoever holds it.
         """
         moment = holder.tenure.taken()
-        node = self._take(session, node_id, holder, purpose, Node, takes)
+        node = Node()
+        # Given to it, SQLAlchemy would be told of each of seventy values.
+        vars(node).update(self._take(session, node_id, holder, purpose, _WHOLE, takes))
         return self._leased(session, node_id, holder, purpose, node.fence, moment), node
 
     def _leased(
@@ -196,21 +211,19 @@ class Store:
         node_id: int,
         holder: Holder,
         purpose: str,
-        wanted: Any,
+        wanted: tuple[Column[Any], ...],
         takes: ColumnElement[bool] | None = None,
-    ) -> Any:
+    ) -> direct.Row:
         now = self.clock.now()
         told = {
-            "its_node": node_id,
+            "its_row": node_id,
             "its_now": now,
             "its_owner": holder.uuid,
             "its_host": holder.host,
             "its_purpose": purpose,
             "its_expires": now + datetime.timedelta(seconds=self.lease_seconds),
         }
-        taken = portable.update_one(
-            session, _taking(takes), Node.id == bindparam("its_node"), wanted, told
-        )
+        taken = portable.update_one(session, _taking(takes), wanted, told)
         if taken is None:
             raise self._locked(session, node_id)
         return taken
@@ -279,7 +292,7 @@ class Store:
         """
         told = {"its_node": lease.node_id, "its_fence": lease.fence, "its_owner": lease.holder.uuid}
         with self.ask() as connection:
-            held_still = connection.execute(_CONFIRMING, told).rowcount > 0
+            held_still = direct.changed(connection, _CONFIRMING, told) > 0
         if not held_still:
             raise _lost(lease)
 
@@ -336,17 +349,18 @@ def _lost(lease: Lease) -> LeaseLost:
 
 @lru_cache(maxsize=8)
 def _taking(takes: ColumnElement[bool] | None) -> Update:
-    free = or_(Node.lease_owner.is_(None), Node.lease_expires < bindparam("its_now"))
+    columns = _NODES.c
+    free = or_(columns.lease_owner.is_(None), columns.lease_expires < bindparam("its_now"))
     return (
-        update(Node)
-        .where(Node.id == bindparam("its_node"), free if takes is None else or_(free, takes))
+        update(_NODES)
+        .where(columns.id == bindparam("its_row"), free if takes is None else or_(free, takes))
         .values(
             lease_owner=bindparam("its_owner"),
             lease_host=bindparam("its_host"),
             lease_purpose=bindparam("its_purpose"),
             lease_since=bindparam("its_now"),
             lease_expires=bindparam("its_expires"),
-            fence=Node.fence + 1,
+            fence=columns.fence + 1,
         )
     )
 

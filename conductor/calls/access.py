@@ -73,7 +73,6 @@ class NodeCalls:
         store = self._box.store
         with store.write() as session:
             lease, node = store.reserve_node(session, node_id, self._box.holder, purpose)
-            session.expunge(node)  # Only what is written by name is written.
             values = change(session, node, Driver(self._box, node))
             store.release(session, lease, self._stamped(values))
 
@@ -116,7 +115,6 @@ class NodeCalls:
         store = self._box.store
         with store.write() as session:
             lease, node = store.reserve_node(session, node_id, self._box.holder, purpose)
-            session.expunge(node)  # Only what is written by name is written.
             if check is not None:
                 check(node, Driver(self._box, node))
         return lease, node

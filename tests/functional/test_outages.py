@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from api.app import create_app
 from api.settings import Settings
-from drophammer import engines, outage
+from drophammer import engines, nodes, outage
 from drophammer.bus import LocalBus
 from drophammer.errors import DrophammerError, Invalid, Unavailable
 from drophammer.model import Node, new_uuid
@@ -115,6 +115,27 @@ def test_a_server_that_is_killed_and_comes_back_costs_one_request(client: Any, w
         assert time.monotonic() - began < AT_ONCE
     wire.refuse(refusing=False)
     assert client.get("/v1/nodes").status_code == 200
+
+
+@pytest.mark.parametrize("work", ["ask", "write"])
+def test_of_connections_that_were_used_just_now_the_first_failure_is_the_only_one(
+    store: Store, wire: Wire, work: str
+) -> None:
+    node_id = node(store)
+
+    def ask(connections: int) -> None:
+        with ExitStack() as several:
+            for _ in range(connections):
+                connection = several.enter_context(store.ask())
+                assert nodes.find_all(connection, ["nobody"], {"id"}) == {}
+
+    ask(6)
+    write(store, node_id, description="before")
+    wire.cut()
+    with pytest.raises(SQLAlchemyError):
+        ask(1) if work == "ask" else write(store, node_id, description="not")
+    ask(6)
+    write(store, node_id, description="after")
 
 
 def test_connections_that_rested_while_the_server_was_restarted_cost_nothing(

@@ -147,6 +147,20 @@ def test_an_operation_whose_commit_got_no_answer_is_gone_on_with_at_once(
 
 
 @only_sqlite
+def test_what_had_nothing_to_do_and_got_no_answer_to_its_commit_is_accepted(
+    scene: Any, monkeypatch: Any
+) -> None:
+    scene.start(heartbeat_interval=1000, sweep_interval=1000, automated_clean=False)
+    service, node_id = scene.process.service, scene.node("manageable")
+    LostAnswers(monkeypatch, scene.store, lost=1)
+    arguments = {"node_id": node_id, "target": "provide", "request": {}}
+    assert answer(service, "provision", arguments, Request(new_uuid())) == {"result": None}
+    node = scene.get(node_id)
+    assert (node.provision_state, node.lease_owner) == ("available", None)
+    assert operations(scene) == 1
+
+
+@only_sqlite
 def test_where_the_database_cannot_say_the_node_is_given_back(scene: Any, monkeypatch: Any) -> None:
     scene.start(heartbeat_interval=0.1, sweep_interval=1000, retry_seconds=0.05)
     service, node_id, request = scene.process.service, scene.node("manageable"), Request(new_uuid())

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, func, select
 
-from drophammer.model import Node, new_uuid
+from drophammer.model import Event, Node, new_uuid
 from tests import buses, databases
 from tests.servers import MariaDB
 
@@ -69,6 +69,23 @@ def test_a_stage_costs_few_statements(scene: Any, counted: list[str], committed:
         assert len(counted) <= STAGE * STAGES[verb], "\n".join([verb, *counted])
         # Begun, ended, and of "deleted" also: its disks' turn.
         assert len(committed) <= (3 if verb == "deleted" else 2), verb
+
+
+def test_what_has_nothing_to_do_is_one_transaction(
+    scene: Any, counted: list[str], committed: list[str]
+) -> None:
+    scene.start(heartbeat_interval=1000, sweep_interval=1000, automated_clean=False)
+    node_id = scene.node("manageable")
+    scene.provision(node_id, "provide")
+    # It has ended when it is accepted: no worker has to take it up.
+    node = scene.get(node_id)
+    assert (node.provision_state, node.operation_id, node.lease_owner) == ("available", None, None)
+    assert len(committed) == 1
+    assert len(counted) <= 8 + databases.ASKS_FIRST, "\n".join(counted)
+    with scene.store.read() as session:
+        query = select(Event.message).where(Event.kind == "state").order_by(Event.id)
+        told = session.scalars(query).all()
+    assert told == ["manageable -> cleaning", "cleaning -> available"]
 
 
 def test_switching_the_power_costs_few_statements(
