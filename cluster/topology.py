@@ -26,7 +26,8 @@ class Plan:
 
     ``more``: and what a process has that is alone in it, by its name. ``listen``: where the
     engines do; ``seen_at``: under which address a process finds them. ``variables``: what is in
-    the environment of a process.
+    the environment of a process. ``together``: so many of the APIs, the first ones, have a
+    conductor in their processes.
     """
 
     folder: Path
@@ -40,6 +41,7 @@ class Plan:
     listen: str = HOST
     seen_at: dict[str, str] = field(default_factory=dict)
     variables: dict[str, dict[str, str]] = field(default_factory=dict)
+    together: int = 0
 
 
 class Cluster:
@@ -88,9 +90,10 @@ class Cluster:
     def _roles(self) -> list[Role]:
         # The API must come before the others: the first to start brings the schema.
         plan, first = self.plan, self.plan.first_port
-        made = [
-            self._role(f"api-{number}", "api", port, {}) for number, port in enumerate(self.apis, 1)
-        ]
+        made = []
+        for number, port in enumerate(self.apis, 1):
+            roles = "api,conductor" if number <= plan.together else "api"
+            made.append(self._role(f"api-{number}", roles, port, {}))
         netboot: Options = {
             "netboot": {
                 "address": HOST,
@@ -113,7 +116,7 @@ class Cluster:
         options: Options = {
             "DEFAULT": {"host": name, "transport_url": broker},
             "database": {"connection": database},
-            "serve": {} if role == "api" else {"monitor_listen": f"{HOST}:{port}"},
+            "serve": {} if role.startswith("api") else {"monitor_listen": f"{HOST}:{port}"},
             "conductor": {"ramdisk_api_url": self.url},
         }
         for more in (plan.options, own, plan.more.get(name, {})):

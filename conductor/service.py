@@ -47,6 +47,10 @@ class Service(NodeCalls):
         super().__init__(box, workers, runner)
         self._nudges = Nudges(box, workers, runner)
 
+    def has_room(self) -> bool:
+        """Whether work that begins now is not put off until later."""
+        return self._workers.has_room
+
     def provision(self, node_id: int, target: str, request: dict[str, Any]) -> None:
         """Start, or at once do, the provision verb ``target``.
 

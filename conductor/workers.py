@@ -47,6 +47,11 @@ class Workers:
         self._timer = threading.Thread(target=self._run_timer, name="worker-timer", daemon=True)
         self._timer.start()
 
+    @property
+    def has_room(self) -> bool:
+        """Whether new work would be admitted."""
+        return not self._stopping and self._pending < self._limit
+
     def admit(self) -> None:
         """Raise Unavailable when so much is queued that new work had better come later."""
         with self._changed:

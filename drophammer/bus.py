@@ -11,6 +11,7 @@ polls: an idle call costs 50 ms there and about 0.1 ms here.
 from __future__ import annotations
 
 import concurrent.futures
+import datetime
 import json
 import threading
 from typing import Any, Protocol
@@ -23,6 +24,8 @@ from drophammer.clock import Clock, SystemClock
 from drophammer.model import new_uuid
 
 CALL_SECONDS = 60.0
+# A call that no server has begun after this long is not begun any more.
+BEGIN_SECONDS = 2.5
 
 
 class Unanswered(errors.DeadlineExceeded):
@@ -102,16 +105,20 @@ def result_of(told: dict[str, Any]) -> Any:
 
 
 class LocalBus:
-    """Roles in one process: a few threads per topic, JSON in and out."""
+    """Roles in one process: a few threads per topic, JSON in and out.
 
-    def __init__(self, threads: int = 32) -> None:
+    With a ``clock``, the store's, calls are begun soon or not at all.
+    """
+
+    def __init__(self, threads: int = 32, clock: Clock | None = None) -> None:
         self._threads = threads
+        self._clock = clock
         self._lock = threading.Lock()
         self._served: dict[str, _LocalServer] = {}
 
     def call(self, address: str, method: str, /, **arguments: Any) -> Any:
         topic, _ = split(address)
-        request = Request(new_uuid(), trace=trace.request())
+        request = Request(new_uuid(), self._until(), trace.request())
         future = self._server(topic).submit(method, json.dumps(arguments), request)
         try:
             return result_of(json.loads(future.result(timeout=CALL_SECONDS)))
@@ -143,6 +150,11 @@ class LocalBus:
             for server in self._served.values():
                 server.stop()
             self._served.clear()
+
+    def _until(self) -> datetime.datetime | None:
+        if self._clock is None:
+            return None
+        return self._clock.now() + datetime.timedelta(seconds=BEGIN_SECONDS)
 
     def _server(self, topic: str) -> _LocalServer:
         server = self._served.get(topic)

@@ -17,7 +17,7 @@ from typing import Any
 from oslo_config import cfg
 
 from drophammer import trace
-from drophammer.bus import CALL_SECONDS, Served, Unanswered, result_of, split
+from drophammer.bus import BEGIN_SECONDS, CALL_SECONDS, Served, Unanswered, result_of, split
 from drophammer.bus_desk import START_SECONDS, STOP_SECONDS, OsloServed, ReplyDesk, RoleDesk
 from drophammer.bus_letter import ALIVE, CALL, CAST, REPLIES, Letter, pack, sign
 from drophammer.bus_line import Line, target, transport
@@ -27,8 +27,6 @@ from drophammer.errors import Unavailable
 from drophammer.model import new_uuid
 
 LOG = logging.getLogger(__name__)
-# A call that no server has begun after this long is not begun any more.
-BEGIN_SECONDS = 2.5
 # How long a sign of life may be under way after that, and how long one lasts.
 GRACE_SECONDS, ALIVE_SECONDS = 1.5, 4.0
 # What a cast asks for, a sweep would have found by then.

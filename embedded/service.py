@@ -14,7 +14,8 @@ from oslo_config import cfg
 
 from api.server import ApiServer
 from drophammer import notifications
-from drophammer.bus import Bus, connect
+from drophammer.bus import Bus, LocalBus, connect
+from drophammer.bus_near import NearBus
 from drophammer.errors import Invalid
 from drophammer.health import Health
 from drophammer.netns import Namespace
@@ -100,12 +101,13 @@ class Embedded:
             lease_seconds=conf.conductor.heartbeat_timeout,
         )
         self._store.migrate()
-        self._bus = connect(
+        bus = connect(
             conf.transport_url,
             for_messaging(conf),
             clock=self._store.clock,
             signing_key=conf.bus.signing_key,
         )
+        self._bus = bus if isinstance(bus, LocalBus) else NearBus(bus, self._store.clock)
         for name in {conf.netboot.network_namespace, conf.conductor.network_namespace}:
             Namespace(name).check()
         return Place(conf, self._store, self._bus, Health(self._store, self._bus))

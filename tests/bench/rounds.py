@@ -91,13 +91,21 @@ def add_options(parser: argparse.ArgumentParser, version: str) -> None:
         help="ours as an API and conductors, with this database and RabbitMQ",
     )
     parser.add_argument("--conductors", type=int, default=1, help="of ours, with --engine")
+    parser.add_argument(
+        "--together",
+        type=int,
+        default=0,
+        metavar="N",
+        help="with --engine: N processes, each with API and conductor, behind HAProxy",
+    )
 
 
 @contextmanager
 def compared(options: argparse.Namespace, config: str) -> Iterator[list[Subject]]:
     """Our own service with ``config``, and the peer when one is named."""
     alone = None if options.engine else ours(config=config)
-    with alone or spread(options.engine, options.conductors, config) as server:
+    conductors = 0 if options.together else options.conductors
+    with alone or spread(options.engine, conductors, config, together=options.together) as server:
         servers = [server]
         if options.peer:
             servers.append(peer(options.peer, options.peer_pids))

@@ -97,8 +97,12 @@ def settings(config: str) -> dict[str, dict[str, object]]:
 
 
 @contextmanager
-def spread(database: str, conductors: int, config: str = "") -> Iterator[Server]:
+def spread(
+    database: str, conductors: int, config: str = "", *, together: int = 0
+) -> Iterator[Server]:
     """One API and some conductors on RabbitMQ and that database, all started for it.
+
+    ``together``: so many processes instead of the API, behind HAProxy, with both in each.
 
     The CPU and memory of the engines are nobody's: another server uses its own.
     """
@@ -106,12 +110,20 @@ def spread(database: str, conductors: int, config: str = "") -> Iterator[Server]
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         cluster = Cluster(
-            Plan(Path(folder), free_ports(CLUSTER_PORTS), 1, conductors, database, options=options)
+            Plan(
+                Path(folder),
+                free_ports(CLUSTER_PORTS),
+                together or 1,
+                conductors,
+                database,
+                options=options,
+                together=together,
+            )
         )
         try:
             cluster.start()
-            roles = [one for one in cluster.roles if one.roles in ("api", "conductor")]
-            [port] = [one.port for one in roles if one.roles == "api"]
+            roles = [one for one in cluster.roles if one.roles != "netboot"]
+            port = cluster.balancer.port if together else roles[0].port
             await_drivers(f"http://127.0.0.1:{port}/v1/drivers")
             url = cluster.database.url
             yield Server(

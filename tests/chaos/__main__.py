@@ -3,11 +3,11 @@
     python -m tests.chaos --minutes 10
     python -m tests.chaos --minutes 1 --seed 7 --database mariadb
 
-Two APIs, three conductors (one with a clock ten minutes ahead, two with one host name), netboot,
-a database, a broker and a balancer, all real processes in a network of their own. The nodes
-are fake hardware with delays, machines that speak IPMI and the agent's protocol, and real ones of
-QEMU's, whose disks are looked at. Ends with one line, and with 1 unless nothing failed, is stuck,
-was lost or done twice.
+Two APIs (one with a conductor in its process), three conductors (one with a clock ten minutes
+ahead, two with one host name), netboot, a database, a broker and a balancer, all real processes in
+a network of their own. The nodes are fake hardware with delays, machines that speak IPMI and the
+agent's protocol, and real ones of QEMU's, whose disks are looked at. Ends with one line, and with
+1 unless nothing failed, is stuck, was lost or done twice.
 """
 
 from __future__ import annotations

@@ -148,7 +148,14 @@ class Field:
         _ip(f"addr add {self.addresses[name]}/32 dev lo")
 
     def _plan(self, database: str) -> Plan:
-        plan = Plan(self.folder, PORT, database=database, listen="0.0.0.0", seen_at=self.addresses)
+        plan = Plan(
+            self.folder,
+            PORT,
+            database=database,
+            listen="0.0.0.0",
+            seen_at=self.addresses,
+            together=1,
+        )
         delays: dict[str, object] = {f"{kind}_delay": "0.5, 4" for kind in _KINDS}
         plan.options.update(
             {

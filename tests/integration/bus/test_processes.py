@@ -36,6 +36,9 @@ class Site:
         self._port = free_ports(8)
         self._made: list[Role] = []
         place.mkdir()
+        self._make()
+
+    def _make(self) -> None:
         self.api = self._role("api", "api", self._port)
         self.conductors = [
             self._role(f"conductor-{n}", "conductor", self._port + n) for n in (1, 2)
@@ -56,13 +59,17 @@ class Site:
             method, f"{self.api.url}{path}", json=body, headers=VERSION, timeout=PATIENCE
         )
 
-    def nodes(self, count: int) -> list[str]:
+    def nodes(self, count: int, **fields: str) -> list[str]:
         """New nodes, managed."""
-        made = []
+        made: list[str] = []
+
+        def create() -> bool:
+            reply = self.ask("POST", "/v1/nodes", {"driver": "fake-hardware", **fields})
+            made.extend([reply.json()["uuid"]] if reply.status_code == 201 else [])
+            return bool(reply)
+
         for _ in range(count):
-            reply = self.ask("POST", "/v1/nodes", {"driver": "fake-hardware"})
-            assert reply.status_code == 201, reply.text
-            made.append(reply.json()["uuid"])
+            until(create)  # The API may have to hear of the conductor first.
             until(lambda uuid=made[-1]: self.provision(uuid, "manage") == 202)
         until(lambda: self.states(made) == {"manageable"})
         return made
@@ -84,17 +91,37 @@ class Site:
         reply = self.ask("GET", f"/v1/nodes/{uuid}/operations").json()
         return [one for one in reply["operations"] if one["verb"] == verb]
 
-    def _role(self, name: str, role: str, port: int) -> Role:
+    def _role(self, name: str, role: str, port: int, **conductor: str) -> Role:
         options: dict[str, dict[str, object]] = {
             "DEFAULT": {"host": name, "transport_url": self._broker.url},
             "database": {"connection": f"sqlite:///{self._place}/shared.sqlite"},
             "bus": {"signing_key": "a long random text"},
-            "conductor": {"heartbeat_interval": 1, "heartbeat_timeout": 5},
+            "conductor": {"heartbeat_interval": 1, "heartbeat_timeout": 5, **conductor},
         }
-        if role != "api":
+        if "api" not in role:
             options["serve"] = {"monitor_listen": f"{HOST}:{port}"}
         self._made.append(Role(self._place / name, port, name, role, options))
         return self._made[-1]
+
+
+class Together(Site):
+    """A conductor in the API's process, and one for another group elsewhere."""
+
+    def _make(self) -> None:
+        self.api = self._role("both", "api,conductor", self._port)
+        self.conductors = [
+            self._role("far", "conductor", self._port + 1, conductor_group="far-away")
+        ]
+
+
+@pytest.fixture
+def together(place: Path, broker: RabbitMQ) -> Iterator[Site]:
+    made = Together(place / "together", broker)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
 
 
 @pytest.fixture
@@ -187,3 +214,18 @@ def test_without_a_conductor_a_verb_is_refused_at_once(site: Site) -> None:
         assert site.reboot(uuid).status_code == 503
     assert time.monotonic() - began < AT_ONCE
     assert site.operations(uuid, "rebooting") == []
+
+
+def test_with_a_conductor_in_its_process_the_api_needs_no_broker_for_what_that_can_do(
+    together: Site, broker: RabbitMQ
+) -> None:
+    [near] = together.nodes(1)
+    [far] = together.nodes(1, conductor_group="far-away")
+    broker.kill()
+    until(lambda: together.reboot(far).status_code == 503)
+    assert together.provision(near, "provide") == 202
+    until(lambda: together.states([near]) == {"available"})
+    broker.start()
+    until(lambda: together.provision(far, "provide") == 202)
+    until(lambda: together.states([far]) == {"available"})
+    assert len(together.operations(near, "provide")) == 1
