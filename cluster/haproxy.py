@@ -10,13 +10,16 @@ from drophammer.netns import Namespace
 
 
 class HAProxy(Engine):
-    """Sends each request to an API that says of itself that it is ready."""
+    """Sends each request to an API that can read what there is.
+
+    Whether it can reach a conductor is nothing to reads; verbs it refuses with the reason.
+    """
 
     name = "HAProxy"
     user = "haproxy"
     package = "haproxy"
     # What is asked of an API to see whether it can be sent requests.
-    check = "/readyz"
+    check = "/readyz?only=database"
     identity = ""
 
     def __init__(self, folder: Path, port: int, apis: Sequence[int], *, listen: str = HOST) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from sqlalchemy import or_, select
@@ -129,26 +129,25 @@ def _committed(
         yield
     except SQLAlchemyError:
         task = task_of()
-        if task is None:
-            raise
-        try:
-            task.confirm()
-        except LeaseLost:
-            stands = task.step() is None and _exists(task)
-        except SQLAlchemyError:
-            stands = False
-            unsure(task)
-        else:
-            stands = True
-        if not stands:
+        if task is None or not _stands(task, unsure):
             raise
         LOG.warning("node %s: the answer to a COMMIT was lost; it stands", task.node.uuid)
 
 
-def _exists(task: Task) -> bool:
-    """Whether an operation was written that ended as it began, and holds the node no more."""
-    with task.box.store.read() as session:
-        return operations.exists(session, task.operation.uuid)
+def _stands(task: Task, unsure: Callable[[Task], None]) -> bool:
+    """Whether the operation was written. Waits for whoever is still at the node's row.
+
+    The lease would not tell: if nothing was written, somebody else in this process may have
+    one by now that looks the same.
+    """
+    try:
+        with suppress(LeaseLost):
+            task.confirm()
+        with task.box.store.read() as session:
+            return operations.exists(session, task.operation.uuid)
+    except SQLAlchemyError:
+        unsure(task)
+        return False
 
 
 @contextmanager

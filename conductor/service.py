@@ -45,11 +45,9 @@ class Service(NodeCalls):
 
     def __init__(self, box: Toolbox, workers: Workers, runner: Runner) -> None:
         super().__init__(box, workers, runner)
+        # For who calls from the same process; nothing that could be called.
+        self.load = workers
         self._nudges = Nudges(box, workers, runner)
-
-    def has_room(self) -> bool:
-        """Whether work that begins now is not put off until later."""
-        return self._workers.has_room
 
     def provision(self, node_id: int, target: str, request: dict[str, Any]) -> None:
         """Start, or at once do, the provision verb ``target``.

@@ -37,6 +37,7 @@ class Workers:
 
     def __init__(self, size: int) -> None:
         self._pool = concurrent.futures.ThreadPoolExecutor(size, "worker")
+        self._size = size
         self._limit = size * QUEUED_PER_THREAD
         self._changed = threading.Condition()
         self._due: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
@@ -49,8 +50,8 @@ class Workers:
 
     @property
     def has_room(self) -> bool:
-        """Whether new work would be admitted."""
-        return not self._stopping and self._pending < self._limit
+        """Whether no more work waits for a thread than there are threads."""
+        return not self._stopping and self._pending < self._size
 
     def admit(self) -> None:
         """Raise Unavailable when so much is queued that new work had better come later."""

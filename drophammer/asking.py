@@ -93,13 +93,15 @@ class _SpareAsker(Asker):
     @contextmanager
     def ask(self) -> Iterator[Connection]:
         connection = self._fresh() or self._engine.connect()
+        at_first = connection.connection.dbapi_connection
         try:
             yield connection
         except BaseException:
             connection.close()
             raise
-        if connection.invalidated:
-            connection.close()  # It hung up, and whoever asked has caught that himself.
+        if connection.invalidated or connection.connection.dbapi_connection is not at_first:
+            # It hung up, and whoever asked has caught that himself.
+            connection.close()
             return
         self._spare.append((connection, time.monotonic()))
         if len(self._spare) > SPARE or self._closed:

@@ -6,16 +6,37 @@ it costs an API and a conductor to begin something and see it through.
 
 from __future__ import annotations
 
-from typing import Any
+import threading
+import time
+from typing import Any, Protocol, cast, runtime_checkable
 
-from drophammer.bus import Bus, LocalBus, Served, split
+from drophammer.bus import Bus, LocalBus, Served
 from drophammer.clock import Clock
+from drophammer.errors import DeadlineExceeded, Unavailable
+
+STOP_SECONDS = 2.5
+
+
+class Load(Protocol):
+    """How much somebody has to do."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether what begins now is done now, and not put off."""
+
+
+@runtime_checkable
+class Loaded(Protocol):
+    """An endpoint that tells how much it has to do: any of its kind can do what it can."""
+
+    load: Load
 
 
 class NearBus:
-    """What is served here is called here, unless it has enough to do; all else goes ``far``.
+    """Calls for any server of a topic that is served here are made here; all others go ``far``.
 
-    ``clock`` is the store's.
+    So do calls for one server by its name, which others may have too, and those for
+    whoever does not tell how much he has to do. ``clock`` is the store's.
     """
 
     def __init__(self, far: Bus, clock: Clock | None = None) -> None:
@@ -24,14 +45,34 @@ class NearBus:
         self._here: dict[str, _Here] = {}
 
     def call(self, address: str, method: str, /, **arguments: Any) -> Any:
-        return self._for(address).call(address, method, **arguments)
+        here = self._here.get(address)
+        if here is None or here.stopped:
+            return self._far.call(address, method, **arguments)
+        if here.load.has_room:
+            first, second = cast(Bus, self._near), self._far
+        else:
+            first, second = self._far, self._near
+        try:
+            return first.call(address, method, **arguments)
+        except DeadlineExceeded:
+            raise  # It may have been done.
+        except Unavailable:
+            # Then nothing was. It can still be where the other one takes it: far away when
+            # we are stopping, else here, where it has to wait for its turn.
+            if here.stopped == (first is self._far):
+                raise
+        return second.call(address, method, **arguments)
 
     def cast(self, address: str, method: str, /, **arguments: Any) -> None:
-        self._for(address).cast(address, method, **arguments)
+        here = self._here.get(address)
+        near = here is not None and not here.stopped and here.load.has_room
+        (self._near if near else self._far).cast(address, method, **arguments)
 
     def serve(self, topic: str, endpoint: object, host: str) -> Served:
-        near = self._near.serve(topic, endpoint, host)
-        here = _Here(host, endpoint, near, self._far.serve(topic, endpoint, host))
+        far = self._far.serve(topic, endpoint, host)
+        if not isinstance(endpoint, Loaded):
+            return far
+        here = _Here(endpoint.load, far, self._near.serve(topic, endpoint, host))
         self._here[topic] = here
         return here
 
@@ -39,34 +80,30 @@ class NearBus:
         return self._far.trouble()
 
     def close(self) -> None:
-        self._near.close()
+        for here in self._here.values():
+            here.stop()
         self._far.close()
-
-    def _for(self, address: str) -> Bus:
-        topic, server = split(address)
-        here = self._here.get(topic)
-        return self._near if here is not None and here.takes(server) else self._far
 
 
 class _Here:
-    """What is served in this process, under the name of its host, and for others besides."""
+    """What is served in this process, and for others besides."""
 
-    def __init__(self, host: str, endpoint: object, near: Served, far: Served) -> None:
-        self._host = host
-        self._has_room = getattr(endpoint, "has_room", lambda: True)
-        self._served = (near, far)
-        self._stopped = False
-
-    def takes(self, server: str) -> bool:
-        """Whether a call for that server, or for any, had better be made here.
-
-        Of what any server may take, another one takes what is too much for this one.
-        """
-        if self._stopped:
-            return False
-        return server == self._host or (not server and self._has_room())
+    def __init__(self, load: Load, *served: Served) -> None:
+        self.load = load
+        self.stopped = False
+        self._served = served
 
     def stop(self) -> None:
-        self._stopped = True
-        for served in self._served:
-            served.stop()
+        """Both at once, and not for longer than anybody waits for that."""
+        if self.stopped:
+            return
+        self.stopped = True
+        stopping = [
+            threading.Thread(target=served.stop, name="bus-stop", daemon=True)
+            for served in self._served
+        ]
+        for thread in stopping:
+            thread.start()
+        end = time.monotonic() + STOP_SECONDS
+        for thread in stopping:
+            thread.join(max(0.0, end - time.monotonic()))

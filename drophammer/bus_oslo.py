@@ -12,6 +12,7 @@ import logging
 import queue
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 from oslo_config import cfg
@@ -32,6 +33,8 @@ GRACE_SECONDS, ALIVE_SECONDS = 1.5, 4.0
 # What a cast asks for, a sweep would have found by then.
 CAST_SECONDS = 60.0
 FLUSH_SECONDS = 1.0
+# Who is asked for trouble and has not sent anything for so long finds out.
+QUIET_SECONDS = 5.0
 THREADS = 32
 
 
@@ -80,6 +83,10 @@ class OsloBus:
         return served
 
     def trouble(self) -> str:
+        if self._outbox.quiet_seconds > QUIET_SECONDS:
+            # Nobody reads it. Whether the broker takes it will be known next time.
+            with suppress(Unavailable):
+                self._outbox.post(Parcel("nobody", "", "", "", QUIET_SECONDS))
         if self._outbox.stuck or not all(served.ready() for served in self._served):
             return "the message bus does not answer"
         return ""

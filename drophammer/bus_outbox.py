@@ -49,6 +49,7 @@ class Outbox:
         self._changed = threading.Condition()
         self._waiting: deque[Parcel] = deque()
         self._sending_since: float | None = None
+        self._sent_at = time.monotonic()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="bus-sender", daemon=True)
         self._thread.start()
@@ -58,6 +59,13 @@ class Outbox:
         """Whether the broker has not taken a letter for longer than anybody waits."""
         since = self._sending_since
         return since is not None and time.monotonic() - since > PATIENCE_SECONDS
+
+    @property
+    def quiet_seconds(self) -> float:
+        """For how long the broker has not been tried: nothing was sent, nor is to be."""
+        if self._waiting or self._sending_since is not None:
+            return 0.0
+        return time.monotonic() - self._sent_at
 
     def post(self, parcel: Parcel) -> None:
         """Have it sent. Raises Unavailable when too many letters wait already."""
@@ -123,4 +131,5 @@ class Outbox:
             except Exception:
                 LOG.exception("a message to %s could not be sent", parcel.topic)
             finally:
+                self._sent_at = time.monotonic()
                 self._sending_since = None

@@ -63,7 +63,7 @@ def rows(
     """
     connection = _connection(reader)
     ready = _ready(query, connection.dialect, tuple(values))
-    found = _run(connection, ready.text, ready.bound(values)).fetchall()
+    _, found = _run(connection, ready, values)
     return [ready.mapping(row) for row in found]
 
 
@@ -73,7 +73,8 @@ def changed(
     """Run a statement that tells no rows; how many it has changed. Raises SQLAlchemy's errors."""
     connection = _connection(writer)
     ready = _ready(statement, connection.dialect, tuple(values))
-    return int(_run(connection, ready.text, ready.bound(values)).rowcount)
+    count, _ = _run(connection, ready, values)
+    return count
 
 
 def insert_all(
@@ -83,6 +84,8 @@ def insert_all(
 
     A few in one statement: to run one for each costs some drivers twice as much.
     """
+    if any(told.keys() != all_values[0].keys() for told in all_values):
+        raise ValueError(f"rows of {table.name} that give values to different columns")
     if len(all_values) > TOGETHER:
         _connection(writer).execute(insert(table), list(all_values))
         return
@@ -99,21 +102,29 @@ def _connection(of: Session | Connection) -> Connection:
     return of if isinstance(of, Connection) else of.connection()
 
 
-def _run(connection: Connection, text: str, parameters: Any) -> Any:
-    """The driver's cursor, with the statement run. Used again for the next one, perhaps."""
+def _run(
+    connection: Connection, ready: _Ready, values: Mapping[str, Any]
+) -> tuple[int, Sequence[Sequence[Any]]]:
+    """How many rows the statement concerned, and those that it tells."""
+    text, parameters = ready.text, ready.bound(values)
     told: Any = connection
+    dialect = connection.dialect
     driver: Any = connection.connection.dbapi_connection
     cursor = getattr(driver, "cursor_again", driver.cursor)()
     for listener in told.dispatch.before_cursor_execute:
         listener(connection, cursor, text, parameters, None, False)
     try:
-        connection.dialect.do_execute(cursor, text, parameters)
+        dialect.do_execute(cursor, text, parameters)
+        rows = cursor.fetchall() if ready.names else ()
     except BaseException as error:
+        if isinstance(error, Exception) and not isinstance(error, dialect.loaded_dbapi.Error):
+            cursor.close()
+            raise  # A value that cannot be written is the affair of whoever gave it.
         # It knows what a failure means for the connection, the pool and the transaction.
         told._handle_dbapi_exception(error, text, None, cursor, None)
     for listener in told.dispatch.after_cursor_execute:
         listener(connection, cursor, text, parameters, None, False)
-    return cursor
+    return cursor.rowcount, rows
 
 
 @functools.lru_cache(STATEMENTS)
@@ -132,6 +143,11 @@ def _ready(statement: ClauseElement, dialect: Dialect, names: tuple[str, ...]) -
     compiled: Any = statement.compile(dialect=dialect, column_keys=list(names))
     if compiled.insert_prefetch or compiled.update_prefetch or compiled.post_compile_params:
         raise ValueError(f"what this statement says is only known when it is run: {compiled}")
+    missing = [
+        name for name, bound in compiled.binds.items() if bound.required and name not in names
+    ]
+    if missing:
+        raise ValueError(f"there is no value for {', '.join(missing)}: {compiled}")
     writers = {
         name: process
         for name, bound in compiled.binds.items()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Select, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Select, bindparam, delete, false, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from drophammer import direct, prepared
@@ -249,7 +249,7 @@ def _count_unfinished(flows: tuple[str, ...]) -> Select[int]:
     # Not IN, which is written anew each time.
     columns = _OPERATIONS.c
     return select(func.count().label("unfinished")).where(
-        or_(*(columns.flow == flow for flow in flows)),
+        or_(false(), *(columns.flow == flow for flow in flows)),
         or_(*(columns.state == state for state in UNFINISHED)),
         columns.node_id != bindparam("besides"),
     )

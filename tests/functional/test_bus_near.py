@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -12,8 +13,8 @@ from drophammer.bus import LocalBus, Served
 from drophammer.bus_answer import asked
 from drophammer.bus_near import NearBus
 from drophammer.clock import Clock
-from drophammer.errors import Unavailable
-from tests.patience import PATIENCE
+from drophammer.errors import DeadlineExceeded, Unavailable
+from tests.patience import PATIENCE, until
 
 
 class FixedClock(Clock):
@@ -24,19 +25,32 @@ class FixedClock(Clock):
         return self._moment
 
 
+class Room:
+    has_room = True
+
+
+class Silent:
+    """Does not tell how much it has to do."""
+
+    def where(self) -> str:
+        return "here"
+
+
 class Endpoint:
     """Says where it is, and may have enough to do."""
 
     def __init__(self, place: str) -> None:
         self.place = place
-        self.room = True
+        self.load = Room()
+        self.asked = 0
+        self.error: Exception | None = None
         self.heard = threading.Event()
         self.go_on = threading.Event()
 
-    def has_room(self) -> bool:
-        return self.room
-
     def where(self) -> str:
+        self.asked += 1
+        if self.error is not None:
+            raise self.error
         return self.place
 
     def until(self) -> str:
@@ -62,10 +76,12 @@ class Broker(LocalBus):
         for topic in ("conductor", "netboot"):
             super().serve(topic, elsewhere, "there")
         self.served: list[str] = []
+        self.last: Any = None
 
     def serve(self, topic: str, endpoint: object, host: str) -> Served:
         self.served.append(f"{topic}@{host}")
-        return LocalBus().serve(topic, endpoint, host)
+        self.last = LocalBus().serve(topic, endpoint, host)
+        return self.last
 
     def trouble(self) -> str:
         return "the message bus does not answer"
@@ -100,11 +116,11 @@ def test_what_is_served_here_is_called_here_and_by_others_over_the_broker(
 ) -> None:
     bus.serve("conductor", here, "rack")
     assert bus.call("conductor", "where") == "here"
-    assert bus.call("conductor@rack", "where") == "here"
     assert broker.served == ["conductor@rack"]
 
 
-@pytest.mark.parametrize("address", ["netboot", "conductor@other"])
+# Several may have one name, and not all can do the same.
+@pytest.mark.parametrize("address", ["netboot", "conductor@other", "conductor@rack"])
 def test_what_is_not_goes_out(bus: NearBus, here: Endpoint, address: str) -> None:
     bus.serve("conductor", here, "rack")
     assert bus.call(address, "where") == "there"
@@ -118,13 +134,56 @@ def test_a_cast_goes_the_same_way(bus: NearBus, here: Endpoint, there: Endpoint)
     assert here.heard.wait(PATIENCE)
 
 
-def test_who_has_enough_to_do_leaves_the_rest_to_others_but_not_what_is_meant_for_him(
-    bus: NearBus, here: Endpoint
+def test_who_does_not_tell_how_much_he_has_to_do_is_one_of_many(bus: NearBus) -> None:
+    bus.serve("netboot", Silent(), "rack")
+    assert bus.call("netboot", "where") == "there"
+
+
+def test_who_has_enough_to_do_leaves_the_rest_to_others_if_they_take_it(
+    bus: NearBus, here: Endpoint, there: Endpoint
 ) -> None:
     bus.serve("conductor", here, "rack")
-    here.room = False
+    here.load.has_room = False
     assert bus.call("conductor", "where") == "there"
-    assert bus.call("conductor@rack", "where") == "here"
+    there.error = Unavailable("nobody takes it")
+    assert bus.call("conductor", "where") == "here"
+
+
+def test_what_may_have_been_done_is_not_tried_elsewhere(
+    bus: NearBus, here: Endpoint, there: Endpoint
+) -> None:
+    bus.serve("conductor", here, "rack")
+    here.load.has_room = False
+    there.error = DeadlineExceeded("no answer")
+    with pytest.raises(DeadlineExceeded):
+        bus.call("conductor", "where")
+    assert here.asked == 0
+
+
+def test_a_refusal_is_an_answer(bus: NearBus, here: Endpoint, there: Endpoint) -> None:
+    bus.serve("conductor", here, "rack")
+    here.error = Unavailable("as much as may be is under way")
+    with pytest.raises(Unavailable, match="as much as may be"):
+        bus.call("conductor", "where")
+    assert there.asked == 0
+
+
+def test_who_is_asked_to_stop_takes_nothing_from_others_while_he_ends_something(
+    bus: NearBus, broker: Broker, here: Endpoint
+) -> None:
+    served = bus.serve("conductor", here, "rack")
+    caller = threading.Thread(target=bus.call, args=("conductor", "last"))
+    caller.start()
+    assert here.heard.wait(PATIENCE)
+    stopping = threading.Thread(target=served.stop)
+    stopping.start()
+    # On the broker he has stopped; here he ends what he has in hand.
+    until(lambda: broker.last is not None and broker.last.stopped)
+    stopping.join(PATIENCE)
+    assert not stopping.is_alive()  # Nor is that waited for without an end.
+    assert caller.is_alive()
+    here.go_on.set()
+    caller.join(PATIENCE)
 
 
 def test_who_stops_ends_what_he_has_begun_and_leaves_the_rest_to_others(

@@ -17,7 +17,7 @@ from drophammer.model import Event, Step
 from drophammer.rows import NODES, mapped
 from drophammer.store import Store
 from drophammer.stored import as_stored
-from tests.databases import copied
+from tests.databases import copied, only_sqlite
 
 EVENTS: Any = Event.__table__
 STEPS: Any = Step.__table__
@@ -146,6 +146,38 @@ def test_statements_that_are_only_complete_when_they_are_run_are_refused(store) 
             direct.rows(session, several, {"names": ["full"]})
         with pytest.raises(ValueError, match="only known when it is run"):
             direct.changed(session, insert(NODES), {"uuid": "u", "driver": "x"})  # It has defaults.
+
+
+def test_what_is_not_given_a_value_is_refused(store) -> None:
+    with store.write() as session:
+        with pytest.raises(ValueError, match="no value for ident"):
+            direct.rows(session, BY_NAME, {})
+        lacking = {name: value for name, value in told(2).items() if name != "data"}
+        for rows in ([told(1), lacking], [lacking, told(1)]):
+            with pytest.raises(ValueError, match="different columns"):
+                direct.insert_all(session, EVENTS, rows)
+
+
+def test_a_value_that_cannot_be_written_is_no_failure_of_the_database(store) -> None:
+    def work(**values: Any) -> None:
+        with store.write() as session:
+            direct.insert_all(session, EVENTS, [told(1, **values)])
+
+    with pytest.raises(UnicodeEncodeError):
+        work(message="half a \ud83d")
+    with pytest.raises(TypeError):
+        work(data={"cannot": object()})
+    work()
+    with store.ask() as connection:
+        assert connection.execute(select(func.count()).select_from(EVENTS)).scalar_one() == 1
+
+
+@only_sqlite
+def test_a_failure_while_rows_are_read_is_one_of_the_database(store) -> None:
+    with store.write() as session:
+        session.execute(text("UPDATE nodes SET description = CAST(x'ff' AS TEXT)"))
+    with pytest.raises(OperationalError), store.ask() as connection:
+        direct.rows(connection, BY_NAME, {"ident": "full"})
 
 
 def test_who_listens_to_the_engine_hears_of_them(store) -> None:

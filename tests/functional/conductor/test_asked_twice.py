@@ -8,12 +8,13 @@ import threading
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
 from conductor.begin import begin
 from drophammer.bus_answer import Request, answer
 from drophammer.model import Operation, new_uuid
 from tests.databases import only_sqlite
+from tests.patience import PATIENCE
 
 FAKE = {"power": (0.3, 0.3)}
 REBOOT = {"target": "rebooting"}
@@ -116,10 +117,15 @@ class LostAnswers:
         dialect = store.engine.dialect
         self._commit, self._execute = dialect.do_commit, dialect.do_execute
         self._lost, self._down, self._thread = lost, down, threading.get_ident()
+        # COMMITs that fail: nothing is written.
+        self.refused = 0
         monkeypatch.setattr(dialect, "do_commit", self.commit)
         monkeypatch.setattr(dialect, "do_execute", self.execute)
 
     def commit(self, connection: Any) -> None:
+        if self.refused and threading.get_ident() == self._thread:
+            self.refused -= 1
+            raise sqlite3.OperationalError("disk I/O error")
         self._commit(connection)
         if self._lost and threading.get_ident() == self._thread:
             self._lost -= 1
@@ -158,6 +164,45 @@ def test_what_had_nothing_to_do_and_got_no_answer_to_its_commit_is_accepted(
     node = scene.get(node_id)
     assert (node.provision_state, node.lease_owner) == ("available", None)
     assert operations(scene) == 1
+
+
+@only_sqlite
+@pytest.mark.parametrize(
+    ("method", "arguments"),
+    [("provision", {"target": "provide", "request": {}}), ("power", REBOOT)],
+)
+def test_who_gets_the_node_after_a_commit_that_failed_is_not_taken_for_it(
+    scene: Any, monkeypatch: Any, method: str, arguments: dict[str, Any]
+) -> None:
+    # Its lease looks like the one that was taken back: the same process, the same fence.
+    delays = {"inspect": (PATIENCE, PATIENCE)}
+    scene.start(
+        heartbeat_interval=1000, sweep_interval=1000, automated_clean=False, fake_delays=delays
+    )
+    service, node_id = scene.process.service, scene.node("manageable")
+    answers: list[dict[str, Any]] = []
+
+    def inspect() -> None:
+        told = {"node_id": node_id, "target": "inspect", "request": {}}
+        answers.append(answer(service, "provision", told, Request(new_uuid())))
+
+    failing = LostAnswers(monkeypatch, scene.store, lost=0)
+    failing.refused = 1
+
+    @event.listens_for(scene.store.engine, "before_cursor_execute")
+    def overtake(_c: Any, _u: Any, text: str, *_: Any) -> None:
+        # Who got no answer looks after his lease.
+        if not answers and text.startswith("UPDATE nodes SET lease_purpose=nodes.lease_purpose"):
+            other = threading.Thread(target=inspect)
+            other.start()
+            other.join(PATIENCE)
+
+    told = answer(service, method, {"node_id": node_id, **arguments}, Request(new_uuid()))
+    assert answers == [{"result": None}]
+    assert told["error"] == "Unavailable"
+    assert operations(scene) == 1
+    node = scene.get(node_id)
+    assert (node.provision_state, node.lease_purpose) == ("inspecting", "inspect")
 
 
 @only_sqlite

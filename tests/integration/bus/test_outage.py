@@ -82,6 +82,18 @@ def test_connections_that_are_cut_are_made_again(
     assert len([what for what in endpoint.noted if what.startswith("before")]) == 3
 
 
+def test_who_sends_nothing_finds_out_too(
+    bus: Bus, endpoint: Endpoint, broker: RabbitMQ, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drophammer.bus_oslo.QUIET_SECONDS", 0.5)
+    bus.serve("conductor", endpoint, "one")
+    until(lambda: bus.trouble() == "")
+    broker.kill()
+    until(bus.trouble)
+    broker.start()
+    until(lambda: bus.trouble() == "")
+
+
 def test_who_starts_while_the_broker_is_away_serves_when_it_comes(
     make_bus: Callable[..., Bus], endpoint: Endpoint, broker: RabbitMQ
 ) -> None:
