@@ -80,7 +80,8 @@ def test_what_has_nothing_to_do_is_one_transaction(
     # It has ended when it is accepted: no worker has to take it up.
     node = scene.get(node_id)
     assert (node.provision_state, node.operation_id, node.lease_owner) == ("available", None, None)
-    assert len(committed) == 1
+    # Over a broker, who takes calls has no name: what is counted there are workers.
+    assert len(committed) == (0 if buses.BROKER else 1)
     assert len(counted) <= 8 + databases.ASKS_FIRST, "\n".join(counted)
     with scene.store.read() as session:
         query = select(Event.message).where(Event.kind == "state").order_by(Event.id)
