@@ -1,7 +1,7 @@
 """Calls of what the same process serves: they stay in it, and need no broker.
 
-To write a letter, have it carried and read, and the same for the answer, is a third of what
-it costs an API and a conductor to begin something and see it through.
+To write a letter, have it carried and read, and the same for the answer, is a quarter of
+what it costs an API and a conductor to begin something and see it through.
 """
 
 from __future__ import annotations

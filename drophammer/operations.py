@@ -25,14 +25,8 @@ ALL_DISKS, ROOT_DEVICE, RAID_VOLUMES = "all disks", "root device", "RAID volumes
 UNFINISHED = (RUNNING, WAITING, *ENDING)
 
 
-_PROGRESS_OF_STEP = ("state", "cursor", "result", "error", "started_at", "finished_at")
 # Not the classes: statements on them go through the ORM, which is twice as slow.
 _STEPS: Any = Step.__table__
-_SET_STEPS = (
-    update(_STEPS)
-    .where(_STEPS.c.operation_id == bindparam("of"), _STEPS.c.position == bindparam("at"))
-    .values({name: bindparam(name) for name in _PROGRESS_OF_STEP})
-)
 
 _OPERATIONS: Any = Operation.__table__
 _INSERT_OPERATION = insert(_OPERATIONS).returning(_OPERATIONS.c.id)
@@ -206,10 +200,8 @@ def set_step(session: Session, step: Step, values: dict[str, Any]) -> None:
 
 def set_steps(session: Session, changes: Sequence[tuple[Step, Mapping[str, Any]]]) -> None:
     """Write columns of several steps of one operation."""
-    for step, changed in changes:
-        values = {name: changed.get(name, getattr(step, name)) for name in _PROGRESS_OF_STEP}
-        values |= {"of": step.operation_id, "at": step.position}
-        direct.changed(session, _SET_STEPS, values)
+    for step, values in changes:
+        set_step(session, step, dict(values))
 
 
 def request_abort(session: Session, operation_id: int, request: dict[str, Any]) -> None:

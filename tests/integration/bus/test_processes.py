@@ -62,14 +62,10 @@ class Site:
     def nodes(self, count: int, **fields: str) -> list[str]:
         """New nodes, managed."""
         made: list[str] = []
-
-        def create() -> bool:
-            reply = self.ask("POST", "/v1/nodes", {"driver": "fake-hardware", **fields})
-            made.extend([reply.json()["uuid"]] if reply.status_code == 201 else [])
-            return bool(reply)
-
         for _ in range(count):
-            until(create)  # The API may have to hear of the conductor first.
+            reply = self.ask("POST", "/v1/nodes", {"driver": "fake-hardware", **fields})
+            assert reply.status_code == 201, reply.text
+            made.append(reply.json()["uuid"])
             until(lambda uuid=made[-1]: self.provision(uuid, "manage") == 202)
         until(lambda: self.states(made) == {"manageable"})
         return made
@@ -219,6 +215,7 @@ def test_without_a_conductor_a_verb_is_refused_at_once(site: Site) -> None:
 def test_with_a_conductor_in_its_process_the_api_needs_no_broker_for_what_that_can_do(
     together: Site, broker: RabbitMQ
 ) -> None:
+    until(lambda: "far" in together.ask("GET", "/v1/drivers/fake-hardware").json()["hosts"])
     [near] = together.nodes(1)
     [far] = together.nodes(1, conductor_group="far-away")
     broker.kill()
